@@ -1,0 +1,1 @@
+"""What is promised as a number: one script a promise, each prints a table."""

@@ -1,0 +1,1 @@
+"""People: the console in the browser and the API behind it."""

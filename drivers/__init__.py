@@ -1,0 +1,1 @@
+"""Sockets, and the translation between a device's messages and the hub's nouns."""

@@ -1,0 +1,1 @@
+"""The nouns of a county's hardware, and the order in which things happen."""

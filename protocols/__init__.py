@@ -1,0 +1,1 @@
+"""Bytes to messages and back, both directions and both ends; knows no device, clock or socket."""

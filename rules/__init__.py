@@ -1,0 +1,1 @@
+"""Judgement: conditions over readings that raise and clear alarms."""

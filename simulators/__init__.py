@@ -1,0 +1,1 @@
+"""Make-believe devices that speak the real protocols and fail in the real ways."""

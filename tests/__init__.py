@@ -1,0 +1,1 @@
+"""Proof: these mirror the rooms, and test the house itself."""
