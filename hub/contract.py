@@ -1,0 +1,133 @@
+"""The seams of the house: what a driver offers and is offered, and what the judgement (rules) offers the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
+
+from hub.clock import Clock
+from hub.model import Alarm, AlarmEvent, Command, Device, Nameplate, Reading, Receipt, Severity, Title, Words
+
+if TYPE_CHECKING:
+    from hub.slot import Slot
+
+Sent = Callable[[Words], None]  # to be called at the moment when a command's bytes have left the house
+
+
+# ---- drivers ------------------------------------------------------------------------------------------------------
+
+
+class Roster(Protocol):
+    """A driver's devices, now; `changed` returns when they are no longer what `devices` said at the last look."""
+
+    @property
+    def devices(self) -> Sequence[Device]: ...
+    async def changed(self) -> None: ...
+
+
+class Intake(Protocol):
+    """All that a driver may ask of the house."""
+
+    def take(self, readings: Sequence[Reading]) -> None:
+        """Hand over one instant of one device (a whole poll, a whole frame). Returns when it has been taken in."""
+        ...
+
+    def mine(self, driver: str) -> Roster: ...
+
+    def who_is(self, address: str) -> Device | None:
+        """For those who dial in."""
+        ...
+
+    def puzzled_by(self, address: str, raw: bytes, why: Words) -> None:
+        """What could not be read; shown on the console, never thrown away silently."""
+        ...
+
+
+class Driver(Protocol):
+    """A long-lived coroutine that serves all devices of one protocol, and the way back down to them."""
+
+    async def run(self, intake: Intake) -> None:
+        """Serve all devices until cancelled; raise to be restarted."""
+        ...
+
+    async def carry_out(self, device: Device, command: Command, sent: Sent) -> Receipt:
+        """What the device said, not what we hope: UNDELIVERED, REJECTED, ACKNOWLEDGED or EXPIRED.
+
+        Calls `sent` once the bytes are out. May be called while `run` is running; returns by the command's deadline.
+        """
+        ...
+
+
+class DriverSpec(Struct, frozen=True):
+    """How the house makes a driver. `open` checks everything and never touches the network.
+
+    `nameplate(device)` is the device's plate by its profile; raises BadConfig when profile or settings are wrong.
+    `check(device)` raises BadConfig when the address cannot be used.
+    """
+
+    name: str
+    options: type[Any]  # a pydantic model: the [drivers.NAME] table of hub.toml, units in names
+    open: Callable[[Any, Clock], Driver]
+    nameplate: Callable[[Device], Nameplate]
+    check: Callable[[Device], None]
+
+
+class BadConfig(ValueError):
+    """The author of a file wrote something that cannot be. `mistakes` has one line each: place › what › remedy."""
+
+    def __init__(self, *mistakes: str) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+# ---- judgement ----------------------------------------------------------------------------------------------------
+
+
+class Ask(Struct, frozen=True):
+    """A rule asks for a command; the guard decides."""
+
+    action: str
+    args: Mapping[str, Any] = {}
+
+
+class Finding(Struct, frozen=True):
+    """What a rule found: an alarm to raise or return, and commands to ask for.
+
+    `since` is the time of the reading that first met the condition.
+    """
+
+    rule: str
+    device: str
+    event: AlarmEvent  # RAISED or RETURNED
+    at: datetime
+    since: datetime
+    severity: Severity
+    say: Title
+    do: Title
+    facts: Mapping[str, Any] = {}
+    asks: tuple[Ask, ...] = ()
+
+
+class Judgement(Protocol):
+    """The rules, as the hub sees them (made by rules/book.py)."""
+
+    def bind(self, device: Device, slots: Mapping[str, Slot]) -> Mapping[str, tuple[Any, ...]]:
+        """Make this device's rules; for each point the tokens to wake when it has a new reading."""
+        ...
+
+    def unbind(self, device: str) -> None: ...
+
+    def restore(self, standing: Iterable[Alarm]) -> None:
+        """After a restart: these alarms stand, so their rules start raised and do not announce them again."""
+        ...
+
+    def step(self, tokens: Iterable[Any], at: datetime) -> Sequence[Finding]:
+        """Judge the woken rules at the time of the readings that woke them."""
+        ...
+
+    def tick(self, now: datetime) -> Sequence[Finding]:
+        """Judge what becomes true by time alone (a hold that is over)."""
+        ...
