@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec import Struct
 
 from hub.clock import Clock
-from hub.model import Alarm, AlarmEvent, Command, Device, Nameplate, Reading, Receipt, Severity, Title, Words
+from hub.model import (
+    Alarm,
+    AlarmEvent,
+    Command,
+    CommandRecord,
+    Device,
+    Nameplate,
+    Reading,
+    Receipt,
+    Severity,
+    Title,
+    Words,
+)
 
 if TYPE_CHECKING:
     from hub.slot import Slot
@@ -130,4 +142,22 @@ class Judgement(Protocol):
 
     def tick(self, now: datetime) -> Sequence[Finding]:
         """Judge what becomes true by time alone (a hold that is over)."""
+        ...
+
+
+# ---- people's side ------------------------------------------------------------------------------------------------
+
+
+class Watcher(Protocol):
+    """Who wants to see what happens: the event stream. Each call must be quick and must not raise."""
+
+    def readings(self, device: str, slots: Sequence[Slot]) -> None:
+        """These points of this device changed (value, quality or reason)."""
+        ...
+
+    def alarm(self, alarm: Alarm) -> None: ...
+    def command(self, record: CommandRecord) -> None: ...
+
+    def devices(self) -> None:
+        """Devices came, went or changed: what is shown must be taken anew."""
         ...

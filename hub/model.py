@@ -166,6 +166,17 @@ class Nameplate(Struct, frozen=True):
     actions: Mapping[str, Action] = field(default_factory=dict)
 
 
+LINK = "link"  # the point that every driver gives every device: its labels are LinkState's values
+
+
+class LinkState(StrEnum):
+    """Whether a device answers."""
+
+    UP = "up"
+    DEGRADED = "degraded"  # it answers, but not always or not everything
+    DOWN = "down"
+
+
 class Area(Struct, frozen=True):
     """A node of the city / town / village tree. `code` is the 12-digit administrative code."""
 
@@ -187,7 +198,7 @@ class Device(Struct, frozen=True):
 
     @property
     def driver(self) -> str:
-        """"modbus+tcp://10.0.4.7:502/1" -> "modbus"."""
+        """ "modbus+tcp://10.0.4.7:502/1" -> "modbus"."""
         return self.address.partition(":")[0].partition("+")[0]
 
 
@@ -225,12 +236,29 @@ class Command(Struct, frozen=True):
 
 
 class Receipt(Struct, frozen=True):
-    """One step in a command's life, and why it took it."""
+    """One step in a command's life, and why it took it. `last`: nothing more will follow (dispatch sets it)."""
 
     command: str
     stage: Stage
     at: datetime
     words: Words | None = None
+    last: bool = False
+
+
+class CommandRecord(Struct, frozen=True):
+    """A command with the receipts it has so far, oldest first."""
+
+    command: Command
+    receipts: tuple[Receipt, ...] = ()
+
+    @property
+    def stage(self) -> Stage | None:
+        """How far it got; None: accepted, nothing has left the house yet."""
+        return self.receipts[-1].stage if self.receipts else None
+
+    @property
+    def final(self) -> bool:
+        return bool(self.receipts) and self.receipts[-1].last
 
 
 class Severity(IntEnum):
@@ -260,7 +288,7 @@ class AlarmState(StrEnum):
 
 
 class AlarmChange(Struct, frozen=True):
-    """One entry of an alarm's life. `alarm` names the occurrence, so that a late acknowledgement cannot hit a newer one."""
+    """One entry of an alarm's life. `alarm` names the occurrence: a late acknowledgement cannot hit a newer one."""
 
     alarm: str
     event: AlarmEvent

@@ -8,6 +8,7 @@ from typing import Any
 
 from hub.model import Kind, Point, Quality, Value, Words
 
+STALE_INTERVALS = 3  # a point is expected every interval_s; silence of so many of them makes it stale
 NO_DATA_YET = Words("quality.no_data_yet")
 
 
@@ -19,20 +20,22 @@ class Slot:
 
     __slots__ = (
         "at",
+        "codes",
         "device",
         "heard",
         "high",
-        "last_good",
-        "last_good_at",
         "low",
-        "numeric",
+        "plain",
         "point",
         "quality",
         "received_at",
         "series",
+        "stale_after_s",
         "unchanged_since",
         "value",
         "wakes",
+        "was_good",
+        "was_good_at",
         "why",
     )
 
@@ -40,7 +43,9 @@ class Slot:
         self.device = device
         self.point = point
         self.series = series  # the historian's number for it
-        self.numeric = point.kind in (Kind.NUMBER, Kind.BOOL)
+        self.plain = point.kind in (Kind.NUMBER, Kind.BOOL) and point.stuck_after_s is None  # judged on the fast path
+        self.codes: dict[str, int] = {label: code for code, label in point.labels.items()}
+        self.stale_after_s = STALE_INTERVALS * point.interval_s
         self.low = -inf if point.low is None else point.low
         self.high = inf if point.high is None else point.high
         self.value: Value = None
@@ -49,7 +54,23 @@ class Slot:
         self.heard = -inf  # monotonic seconds of the last reading, good or not
         self.quality = Quality.BAD
         self.why: Words | None = NO_DATA_YET
-        self.last_good: Value = None
-        self.last_good_at: datetime | None = None
+        self.was_good: Value = None  # the last good value, kept when it stopped being good
+        self.was_good_at: datetime | None = None
         self.unchanged_since: datetime | None = None
-        self.wakes: tuple[Any, ...] = ()
+        self.wakes: dict[Any, None] = {}  # the rules that read this point (a set that keeps its order)
+
+    def change(self, value: Value, quality: Quality) -> None:
+        """Another value or quality than before; the last good value is kept when it stops being good."""
+        if self.quality is Quality.GOOD and quality is not Quality.GOOD:
+            self.was_good, self.was_good_at = self.value, self.at
+        self.value = value
+        self.quality = quality
+
+    @property
+    def last_good(self) -> Value:
+        """The newest value that was GOOD, for "last known" on a page; None when there never was one."""
+        return self.value if self.quality is Quality.GOOD else self.was_good
+
+    @property
+    def last_good_at(self) -> datetime | None:
+        return self.at if self.quality is Quality.GOOD else self.was_good_at

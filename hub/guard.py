@@ -1,0 +1,186 @@
+"""May this command go? known, allowed, armed, fresh, interlocks: each no is a sentence. Unknown is a no."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from hub.clock import Clock
+from hub.hub import Member
+from hub.model import LINK, Action, Arg, Interlock, LinkState, Quality, Test, Title, Value, Words
+from hub.rights import Right, may
+
+
+class Request(Struct, frozen=True):
+    """Somebody, or a rule, asks for a command."""
+
+    device: str
+    action: str
+    args: Mapping[str, Any]
+    asked_by: str
+    because: str
+    key: str = ""
+    roles: tuple[str, ...] = ()
+    rule: str = ""  # the rule that asks; empty for people
+
+
+class BadArgs(ValueError):
+    """The action does not take these arguments; `mistakes` says what to write instead, one line each."""
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        super().__init__("; ".join(mistakes))
+        self.mistakes = tuple(mistakes)
+
+
+class Check(Struct, frozen=True):
+    """One interlock, judged: it holds, does not, or cannot be judged (None)."""
+
+    title: Title
+    holds: bool | None
+    why: Words | None = None
+
+
+class SentCounts(Protocol):
+    """What the guard needs of the ledger: how often an action was sent."""
+
+    async def count_sent(self, device: str, action: str, since: datetime) -> int: ...
+
+
+class Guard:
+    """The house's judgement before anything dangerous leaves it."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        members: Mapping[str, Member],
+        ledger: SentCounts,
+        armed: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._members = members
+        self._ledger = ledger
+        self._armed = armed or {}  # rule name -> devices where it may ask for hazardous actions; everything else: not
+
+    def known(self, ask: Request) -> tuple[Member, Action, dict[str, Any]]:
+        """The device, the action and its checked arguments. Raises LookupError (which has the name) or BadArgs."""
+        member = self._members.get(ask.device)
+        if member is None:
+            raise LookupError(f'there is no device "{ask.device}"')
+        action = member.plate.actions.get(ask.action)
+        if action is None:
+            known = ", ".join(member.plate.actions) or "none"
+            raise LookupError(f'"{ask.device}" has no action "{ask.action}". It has: {known}')
+        return member, action, check_args(action, ask.args)
+
+    async def judge(self, member: Member, action: Action, args: Mapping[str, Any], ask: Request) -> Words | None:
+        """Why the command may not go; None when it may."""
+        refusal = self._allowed(member, action, ask) or self._fresh(member, action)
+        if refusal is not None or action.safety:
+            return refusal
+        for check in await self.checks(member, action):
+            if check.holds is None:
+                return Words("refused.cannot_judge", {"interlock": check.title, "because": check.why})
+            if not check.holds:
+                return Words("refused.interlock", {"interlock": check.title, "because": check.why})
+        return None
+
+    async def checks(self, member: Member, action: Action) -> list[Check]:
+        """Every interlock of the action, judged now; for the confirmation dialog too."""
+        return [await self._check(member, action, interlock) for interlock in action.interlocks]
+
+    def _allowed(self, member: Member, action: Action, ask: Request) -> Words | None:
+        if not ask.rule:
+            return None if may(ask.roles, Right.COMMAND) else Words("refused.no_right", {"who": ask.asked_by})
+        if action.hazard == "none" or member.device.id in self._armed.get(ask.rule, ()):
+            return None
+        return Words("refused.not_armed", {"rule": ask.rule})
+
+    def _fresh(self, member: Member, action: Action) -> Words | None:
+        link = member.slots.get(LINK)
+        if link is not None and link.quality is Quality.GOOD and link.value == LinkState.DOWN:
+            return Words("refused.link_down", {"because": link.why})
+        if action.proof is None or action.safety:
+            return None
+        slot = member.slots.get(action.proof.point)
+        if slot is not None and slot.quality is not Quality.GOOD:
+            return Words("refused.stale", {"point": slot.point.title or slot.point.key, "because": slot.why})
+        return None
+
+    async def _check(self, member: Member, action: Action, lock: Interlock) -> Check:
+        if lock.count:
+            since = self._clock.now() - timedelta(seconds=lock.per_s)
+            sent = await self._ledger.count_sent(member.device.id, action.key, since)
+            words = Words("interlock.count", {"sent": sent, "count": lock.count, "minutes": lock.per_s / 60})
+            return Check(lock.title, sent < lock.count, words)
+        value, why = _good(member, lock.point)
+        limit: Value = lock.limit
+        if why is None and isinstance(limit, str) and limit.startswith("@"):
+            limit, why = _good(member, limit[1:])
+        if why is not None:
+            return Check(lock.title, None, why)
+        shown = {"point": lock.point, "value": value, "limit": limit}
+        return Check(lock.title, compare(value, lock.test, limit), Words("interlock.reading", shown))
+
+
+def compare(value: Any, test: Test, limit: Any) -> bool:
+    """`value` `test` `limit`, for values of one kind."""
+    if test is Test.IS:
+        return bool(value == limit)
+    if test is Test.IS_NOT:
+        return bool(value != limit)
+    if test is Test.ABOVE:
+        return bool(value > limit)
+    if test is Test.BELOW:
+        return bool(value < limit)
+    if test is Test.AT_LEAST:
+        return bool(value >= limit)
+    return bool(value <= limit)
+
+
+def check_args(action: Action, args: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments, complete and in range. Raises BadArgs with all mistakes at once."""
+    mistakes = [
+        f'"{key}" is not an argument of {action.key}. It takes: {", ".join(a.key for a in action.args) or "none"}'
+        for key in args
+        if key not in {a.key for a in action.args}
+    ]
+    checked: dict[str, Any] = {}
+    for arg in action.args:
+        if arg.key not in args:
+            mistakes.append(f'"{arg.key}" is missing. Write {_wanted(arg)}')
+        elif not _fits(arg, args[arg.key]):
+            mistakes.append(f'"{arg.key}" is {args[arg.key]!r}. Write {_wanted(arg)}')
+        else:
+            checked[arg.key] = args[arg.key]
+    if mistakes:
+        raise BadArgs(mistakes)
+    return checked
+
+
+def _fits(arg: Arg, value: Any) -> bool:
+    if arg.choices:
+        return value in arg.choices
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        return False
+    return (arg.low is None or value >= arg.low) and (arg.high is None or value <= arg.high)
+
+
+def _wanted(arg: Arg) -> str:
+    if arg.choices:
+        return f"one of {', '.join(arg.choices)}"
+    unit = f" {arg.unit}" if arg.unit else ""
+    low = "" if arg.low is None else f" from {arg.low:g}{unit}"
+    high = "" if arg.high is None else f" to {arg.high:g}{unit}"
+    return f"a number{low}{high}"
+
+
+def _good(member: Member, point: str) -> tuple[Value, Words | None]:
+    slot = member.slots.get(point)
+    if slot is None:
+        return None, Words("interlock.no_point", {"point": point})
+    if slot.quality is not Quality.GOOD:
+        return None, Words("interlock.no_good_value", {"point": slot.point.title or point, "because": slot.why})
+    return slot.value, None

@@ -1,0 +1,93 @@
+"""Keeps things running: drivers are restarted with growing pauses, and what fails is said, never swallowed.
+
+The only file that may catch every exception, because only here is "anything" the right thing to expect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from hub.clock import Clock
+from hub.model import Words
+
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+CALM_AFTER_S = 120.0  # ran so long: the next failure starts with the shortest pause again
+
+T = TypeVar("T")
+log = logging.getLogger("fieldhub.supervise")
+
+
+class Health(Struct):
+    """How a supervised job is doing."""
+
+    name: str
+    running: bool = False
+    restarts: int = 0
+    error: str = ""
+
+
+class Supervisor:
+    """Runs long-lived jobs until closed; a job that ends or raises is started again."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._tasks: list[asyncio.Task[None]] = []
+        self.health: dict[str, Health] = {}
+
+    def keep(self, name: str, job: Callable[[], Awaitable[None]]) -> None:
+        """Start `job` and keep it running."""
+        health = self.health[name] = Health(name)
+        self._tasks.append(asyncio.get_running_loop().create_task(self._keep(health, job), name=name))
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    async def _keep(self, health: Health, job: Callable[[], Awaitable[None]]) -> None:
+        pause_s = FIRST_PAUSE_S
+        while True:
+            started = self._clock.monotonic()
+            health.running = True
+            try:
+                await job()
+                health.error = "it ended by itself"
+            except Exception as error:
+                health.error = f"{type(error).__name__}: {error}"
+                log.exception("%s failed", health.name)
+            finally:
+                health.running = False
+            if self._clock.monotonic() - started > CALM_AFTER_S:
+                pause_s = FIRST_PAUSE_S
+            health.restarts += 1
+            await self._clock.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+async def attempt(work: Awaitable[T], left_s: float, clock: Clock) -> T | Words:
+    """The result of `work`, or in words why there is none: its time is over, or it failed."""
+    task: asyncio.Future[T] = asyncio.ensure_future(work)
+    timer = asyncio.ensure_future(clock.sleep(max(left_s, 0.0)))
+    try:
+        both: set[asyncio.Future[Any]] = {task, timer}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        return Words("command.time_is_over")
+    except Exception as error:
+        log.exception("a command failed in its driver")
+        return Words("command.driver_failed", {"error": f"{type(error).__name__}: {error}"})
+    finally:
+        timer.cancel()
+        if not task.done():
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
