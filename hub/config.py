@@ -63,7 +63,7 @@ class HttpTable(Strict):
     """[http]: where the console and the API listen."""
 
     host: str = "127.0.0.1"
-    port: int = Field(8420, ge=1, le=65535)
+    port: int = Field(default=8420, ge=1, le=65535)
 
 
 class HubFile(Strict):

@@ -45,10 +45,22 @@ class Catalogue:
         texts = self._sentences.get(words.key)
         if texts is None:
             return " ".join((words.key, *(f"{k}={v}" for k, v in words.args.items())))
+        template = texts.get(language, texts["en"])
+        args = {name: self._in(language, value) for name, value in words.args.items()}
         try:
-            return texts.get(language, texts["en"]).format_map(words.args)
+            return template.format_map(args)
         except (KeyError, ValueError, IndexError):
-            return f"{texts.get(language, texts['en'])} {dict(words.args)}"
+            return f"{template} {args}"
+
+    def _in(self, language: str, value: Any) -> Any:
+        """A value as the reader sees it: a title or a sentence in their language, anything else as it is."""
+        if isinstance(value, Words):
+            return self.say(value, language)
+        if isinstance(value, Mapping):
+            if "key" in value and "args" in value:  # a sentence that has been through the ledger
+                return self.say(Words(value["key"], value["args"]), language)
+            return value.get(language) or value.get("en") or str(dict(value))
+        return value
 
     def templates(self, language: str) -> dict[str, str]:
         """key -> template, for the browser."""
