@@ -1,0 +1,282 @@
+"""The ledger: what happened, in order, never changed. Alarm changes, commands, receipts, and notes of all else.
+
+ledger = await Ledger.open("sqlite:///data/ledger.sqlite", clock)
+await ledger.append(command)                # on the disk when this returns; LedgerUnavailable if it could not be
+for command, receipts in await ledger.open_commands(): ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, Select, case, func, select
+from sqlalchemy.exc import DBAPIError
+
+from hub.clock import Clock
+from hub.ledger.database import READERS, open_database, place_of
+from hub.ledger.entries import (
+    ALARM,
+    COMMAND,
+    RECEIPT,
+    START,
+    Entry,
+    Noun,
+    as_alarm_change,
+    as_command,
+    as_receipt,
+    chain,
+    draft,
+)
+from hub.ledger.tables import entry, word
+from hub.ledger.trouble import unavailable
+from hub.ledger.writer import Trouble, Writer
+from hub.model import FINAL, AlarmChange, AlarmEvent, Command, Receipt, Stage
+
+PAGE_LIMIT = 1_000  # rows that one read of a history gives at most
+VERIFY_PAGE = 2_000  # rows in memory while the chain is verified
+IDS_A_QUERY = 500  # ids in one IN (…)
+
+T = TypeVar("T")
+Life = tuple[Command, list[Receipt]]  # a command, and its receipts so far, oldest first
+
+
+class Ledger:
+    """Appending never blocks: it gives a future. Reads run in a few threads of their own.
+
+    Belongs to the event loop it was opened in. Every read raises LedgerUnavailable when the database cannot be read.
+    """
+
+    def __init__(self, place: str, writer: Writer, reading: Engine, writing: Engine) -> None:
+        self.place = place
+        self._writer = writer
+        self._reading = reading
+        self._writing = writing
+        self._readers = ThreadPoolExecutor(READERS, "ledger-reader")
+
+    @classmethod
+    async def open(cls, url: str, clock: Clock) -> Ledger:
+        """Make the database or bring it to the newest revision. Raises LedgerUnavailable: place › what › remedy."""
+        writing, reading = await asyncio.to_thread(open_database, url)
+        place = place_of(url)
+        return cls(place, Writer(writing, place, clock), reading, writing)
+
+    async def close(self) -> None:
+        """Write what waits, then let go of the database."""
+        await self._writer.close()
+        await asyncio.to_thread(self._readers.shutdown)
+        self._reading.dispose()
+        self._writing.dispose()
+
+    # ---- writing --------------------------------------------------------------------------------------------------
+
+    def append(self, *nouns: Noun) -> asyncio.Future[int]:
+        """Write these in one transaction, after all that was appended before. Call it in the event loop.
+
+        The future is done when they are on the disk and tells the number of the last one. It fails with
+        LedgerUnavailable (disk, database, more than writer.QUEUE_LIMIT waiting) or AlreadyWritten (a command's id or
+        key); nothing of this call is written then. Raises ValueError at once for what could never be written.
+        """
+        return self._writer.append([draft(noun) for noun in nouns])
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the last commit succeeded."""
+        return self._writer.healthy
+
+    @property
+    def last_error(self) -> Trouble | None:
+        """When and why a commit failed last, for people; stays after it is healthy again."""
+        return self._writer.last_error
+
+    @property
+    def backlog(self) -> int:
+        """Entries that wait for the disk."""
+        return self._writer.backlog
+
+    # ---- alarms ---------------------------------------------------------------------------------------------------
+
+    async def standing_alarm_changes(self) -> list[AlarmChange]:
+        """For a restart: in order, every change of every occurrence that is not normal now (a few that are may come
+        along; the fold in hub/alarms.py decides)."""
+
+        def read(connection: Connection) -> list[AlarmChange]:
+            rows = connection.execute(
+                select(entry.c.body)
+                .where(entry.c.kind == word(ALARM), entry.c.subject.in_(_standing()))
+                .order_by(entry.c.seq)
+            )
+            return [as_alarm_change(body) for (body,) in rows]
+
+        return await self._read(read)
+
+    async def alarm_changes(self, occurrence: str) -> list[AlarmChange]:
+        """The life of one occurrence, oldest first."""
+        return [
+            as_alarm_change(it.body)
+            for it in await self._entries(_of(ALARM).where(entry.c.subject == occurrence).order_by(entry.c.seq))
+        ]
+
+    async def alarm_history(
+        self, device: str | None = None, limit: int = 100, before: int | None = None
+    ) -> list[tuple[int, AlarmChange]]:
+        """(number, change) of one device or all, newest first, and older than number `before`."""
+        page = _page(_of(ALARM), limit, before)
+        if device is not None:
+            page = page.where(entry.c.device == device)
+        return [(it.seq, as_alarm_change(it.body)) for it in await self._entries(page)]
+
+    # ---- commands -------------------------------------------------------------------------------------------------
+
+    async def open_commands(self) -> list[Life]:
+        """For a restart: the commands that have no final receipt, oldest first, with the receipts they have."""
+        final = entry.alias("final")
+        ended = (
+            select(final.c.seq)
+            .where(
+                final.c.kind == word(RECEIPT),
+                final.c.subject == entry.c.subject,
+                final.c.what.in_([word(stage.value) for stage in sorted(FINAL)]),
+            )
+            .exists()
+        )
+        return [life for _, life in await self._lives(_of(COMMAND).where(~ended).order_by(entry.c.seq))]
+
+    async def command(self, id: str) -> Life | None:
+        """The command with this id and its receipts, oldest first."""
+        found = await self._lives(_of(COMMAND).where(entry.c.subject == id))
+        return found[0][1] if found else None
+
+    async def command_by_key(self, by: str, key: str) -> Life | None:
+        """The command that this asker gave this idempotency key."""
+        keyed = _of(COMMAND).where(entry.c.by == by, entry.c.key == key, entry.c.key != word(""))
+        found = await self._lives(keyed)
+        return found[0][1] if found else None
+
+    async def commands(
+        self, device: str | None = None, limit: int = 100, before: int | None = None
+    ) -> list[tuple[int, Life]]:
+        """(number, command with its receipts) of one device or all, newest first, and older than number `before`."""
+        page = _page(_of(COMMAND), limit, before)
+        return await self._lives(page if device is None else page.where(entry.c.device == device))
+
+    async def count_sent(self, device: str, action: str, since: datetime) -> int:
+        """How many commands of this action were sent to the device at `since` or later (for starts per hour)."""
+        asked = entry.alias("asked")
+        count = (
+            select(func.count(entry.c.subject.distinct()))
+            .select_from(entry.join(asked, (asked.c.kind == word(COMMAND)) & (asked.c.subject == entry.c.subject)))
+            .where(
+                entry.c.kind == word(RECEIPT),
+                entry.c.what == word(Stage.SENT.value),
+                entry.c.device == device,
+                entry.c.at >= since,
+                asked.c.what == action,
+            )
+        )
+        return await self._read(lambda connection: int(connection.execute(count).scalar_one()))
+
+    # ---- all entries ----------------------------------------------------------------------------------------------
+
+    async def entries(self, kind: str | None = None, limit: int = 100, before: int | None = None) -> list[Entry]:
+        """Entries of one kind or all, newest first, and older than number `before`."""
+        return await self._entries(_page(select(entry) if kind is None else _of(kind), limit, before))
+
+    async def tip(self) -> tuple[int, str]:
+        """(number, hash) of the last entry. Print it into a report: then even a cut-off end can be shown."""
+        last = await self.entries(limit=1)
+        return (last[0].seq, last[0].hash) if last else (0, START)
+
+    async def verify(self) -> int | None:
+        """The number of the first entry that is missing or was tampered with, or None when the chain is whole.
+
+        Entries cut off at the end leave a whole chain: compare `tip` with one that was printed earlier.
+        """
+
+        def read(connection: Connection) -> int | None:
+            seq, prev = 0, START
+            while rows := connection.execute(
+                select(entry).where(entry.c.seq > seq).order_by(entry.c.seq).limit(VERIFY_PAGE)
+            ).all():
+                for row in rows:
+                    if row.seq != seq + 1:
+                        return seq + 1
+                    if row.prev != prev or chain(dict(row._mapping)) != row.hash:
+                        return int(row.seq)
+                    seq, prev = row.seq, row.hash
+            return None
+
+        return await self._read(read)
+
+    # ---- how it reads ---------------------------------------------------------------------------------------------
+
+    async def _read(self, read: Callable[[Connection], T]) -> T:
+        """Run `read` in a reader's thread, with one snapshot of the database."""
+
+        def run() -> T:
+            try:
+                with self._reading.connect() as connection:
+                    return read(connection)
+            except DBAPIError as error:
+                raise unavailable(self.place, "cannot be read", error) from error
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+
+    async def _entries(self, query: Select[Any]) -> list[Entry]:
+        return await self._read(lambda connection: [Entry(*row) for row in connection.execute(query)])
+
+    async def _lives(self, commands: Select[Any]) -> list[tuple[int, Life]]:
+        def read(connection: Connection) -> list[tuple[int, Life]]:
+            found = [Entry(*row) for row in connection.execute(commands)]
+            receipts = _receipts(connection, [it.subject for it in found])
+            return [(it.seq, (as_command(it.body), receipts[it.subject])) for it in found]
+
+        return await self._read(read)
+
+
+def _of(kind: str) -> Select[Any]:
+    return select(entry).where(entry.c.kind == kind)
+
+
+def _page(query: Select[Any], limit: int, before: int | None) -> Select[Any]:
+    query = query.order_by(entry.c.seq.desc()).limit(max(0, min(limit, PAGE_LIMIT)))
+    return query if before is None else query.where(entry.c.seq < before)
+
+
+def _standing() -> Select[Any]:
+    """Occurrences that have not both returned and been acknowledged since they were last raised.
+
+    From the entries alone, by the index that covers it: a table of standing alarms could drift from them.
+    """
+
+    def last(event: AlarmEvent) -> Any:
+        return func.coalesce(func.max(case((entry.c.what == word(event.value), entry.c.seq))), 0)
+
+    raised = last(AlarmEvent.RAISED)
+    return (
+        select(entry.c.subject)
+        .where(entry.c.kind == word(ALARM))
+        .group_by(entry.c.subject)
+        .having((raised > last(AlarmEvent.RETURNED)) | (raised > last(AlarmEvent.ACKNOWLEDGED)))
+    )
+
+
+def _receipts(connection: Connection, commands: list[str]) -> defaultdict[str, list[Receipt]]:
+    found: defaultdict[str, list[Receipt]] = defaultdict(list)
+    for ids in _parts(commands):
+        rows = connection.execute(
+            select(entry.c.subject, entry.c.body)
+            .where(entry.c.kind == word(RECEIPT), entry.c.subject.in_(ids))
+            .order_by(entry.c.seq)
+        )
+        for subject, body in rows:
+            found[subject].append(as_receipt(body))
+    return found
+
+
+def _parts(ids: list[str]) -> Iterable[list[str]]:
+    return (ids[start : start + IDS_A_QUERY] for start in range(0, len(ids), IDS_A_QUERY))

@@ -1,0 +1,37 @@
+"""What can go wrong with the ledger, in words that say what to do."""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import DBAPIError
+
+
+class LedgerUnavailable(RuntimeError):
+    """The database cannot be opened, read or written: place › what › remedy. What was not confirmed is not written."""
+
+
+class AlreadyWritten(ValueError):
+    """A command with this id, or with this asker's idempotency key, stands in the ledger (see `command_by_key`)."""
+
+
+# What SQLite, PostgreSQL and the machine say, and what a person can do about it.
+_REMEDIES = (
+    ("disk is full", "Free space on its disk; writing goes on by itself."),
+    ("no space left", "Free space on its disk; writing goes on by itself."),
+    ("readonly", "Let the hub's user write the file and its folder."),
+    ("read-only", "Let the hub's user write the file and its folder."),
+    ("disk i/o error", "Check the disk and the space on it; writing goes on by itself when they are well."),
+    ("locked", "Another program holds it: close that program."),
+    ("not a database", "Something else has that name: move it away, or bring back a copy from a backup."),
+    ("malformed", "The file is damaged: stop the hub and bring back a copy from a backup."),
+    ("unable to open", "Check that its folder is there and that the hub's user may read and write it."),
+    ("connection", "Check that the database server runs and that the URL is right."),
+)
+_ELSE = "See the message; the hub tries again with each new entry."
+
+
+def unavailable(place: str, what: str, error: DBAPIError) -> LedgerUnavailable:
+    """`what` is "cannot be written" or the like."""
+    reason = " ".join(str(error.orig).split())
+    low = reason.lower()
+    remedy = next((remedy for sign, remedy in _REMEDIES if sign in low), _ELSE)
+    return LedgerUnavailable(f"{place} › {what}: {reason}. {remedy}")
