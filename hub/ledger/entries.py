@@ -8,11 +8,12 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from hub.model import AlarmChange, Command, Receipt
+from hub.model import FINAL, AlarmChange, Command, Receipt
 
 ALARM, COMMAND, RECEIPT = "alarm", "command", "receipt"
+_SEALED = ("kind", "topic", "step", "final", "subject", "device", "by", "key", "body")
 START = ""  # what the first entry's hash is chained to
 
 
@@ -31,11 +32,13 @@ Noun = AlarmChange | Command | Receipt | Note
 
 
 class Draft(Struct, frozen=True):
-    """An entry that has no number yet. A receipt's device is its command's: the writer looks it up."""
+    """An entry that has no number yet. A receipt's device and topic are its command's: the writer looks them up."""
 
     at: datetime
     kind: str
-    what: str
+    topic: str
+    step: str
+    final: bool
     subject: str
     device: str
     by: str
@@ -49,7 +52,9 @@ class Entry(Struct, frozen=True):
     seq: int
     at: datetime
     kind: str
-    what: str
+    topic: str
+    step: str
+    final: bool
     subject: str
     device: str
     by: str
@@ -69,45 +74,37 @@ def draft(noun: Noun) -> Draft:
     body = msgspec.json.encode(noun.body if isinstance(noun, Note) else noun).decode()
     match noun:
         case AlarmChange():
-            it = Draft(noun.at, ALARM, noun.event.value, noun.alarm, noun.device, noun.by, "", body)
+            it = Draft(noun.at, ALARM, noun.rule, noun.event.value, False, noun.alarm, noun.device, noun.by, "", body)
         case Command():
-            it = Draft(noun.asked_at, COMMAND, noun.action, noun.id, noun.device, noun.asked_by, noun.key, body)
+            it = Draft(
+                noun.asked_at, COMMAND, noun.action, "", False, noun.id, noun.device, noun.asked_by, noun.key, body
+            )
         case Receipt():
-            it = Draft(noun.at, RECEIPT, noun.stage.value, noun.command, "", "", "", body)
+            final = noun.last or noun.stage in FINAL
+            it = Draft(noun.at, RECEIPT, "", noun.stage.value, final, noun.command, "", "", "", body)
         case Note():
             if noun.kind in (ALARM, COMMAND, RECEIPT) or not noun.kind:
                 raise ValueError(f"a Note cannot be of kind {noun.kind!r}: append the {noun.kind or 'noun'} itself")
-            it = Draft(noun.at, noun.kind, "", noun.subject, noun.device, noun.by, "", body)
+            it = Draft(noun.at, noun.kind, "", "", False, noun.subject, noun.device, noun.by, "", body)
     if it.at.tzinfo is None:
         raise ValueError(f"{it.at.isoformat()} has no time zone; the ledger keeps aware times")
-    for text in (it.kind, it.what, it.subject, it.device, it.by, it.key):
+    for text in (it.kind, it.topic, it.subject, it.device, it.by, it.key):
         if b"\0" in text.encode():  # a lone surrogate raises UnicodeEncodeError, a ValueError
             raise ValueError(f"{text!r} holds a NUL, which a database cannot keep")
     return it
 
 
-def seal(seq: int, it: Draft, device: str, prev: str) -> dict[str, Any]:
+def seal(seq: int, it: Draft, prev: str) -> dict[str, Any]:
     """The row of entry `seq`, chained to the entry before it."""
-    row = {
-        "seq": seq,
-        "at": it.at,
-        "kind": it.kind,
-        "what": it.what,
-        "subject": it.subject,
-        "device": device,
-        "by": it.by,
-        "key": it.key,
-        "body": it.body,
-        "prev": prev,
-    }
+    row = {"seq": seq, **structs.asdict(it), "prev": prev}
     return row | {"hash": chain(row)}
 
 
 def chain(row: Mapping[str, Any]) -> str:
     """sha256 over the hash before and this row as canonical JSON: fixed order, UTC with microseconds, no spaces."""
     at = row["at"].astimezone(UTC).isoformat(timespec="microseconds")
-    texts = [row[name] for name in ("kind", "what", "subject", "device", "by", "key", "body")]
-    return sha256(row["prev"].encode() + msgspec.json.encode([row["seq"], at, *texts])).hexdigest()
+    rest = [row[name] for name in _SEALED]
+    return sha256(row["prev"].encode() + msgspec.json.encode([row["seq"], at, *rest])).hexdigest()
 
 
 def as_alarm_change(body: str) -> AlarmChange:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Select, case, func, select
+from sqlalchemy import Connection, Engine, Select, func, select
 from sqlalchemy.exc import DBAPIError
 
 from hub.clock import Clock
@@ -35,7 +35,7 @@ from hub.ledger.entries import (
 from hub.ledger.tables import entry, word
 from hub.ledger.trouble import unavailable
 from hub.ledger.writer import Trouble, Writer
-from hub.model import FINAL, AlarmChange, AlarmEvent, Command, Receipt, Stage
+from hub.model import AlarmChange, AlarmEvent, Command, Receipt, Stage
 
 PAGE_LIMIT = 1_000  # rows that one read of a history gives at most
 VERIFY_PAGE = 2_000  # rows in memory while the chain is verified
@@ -101,8 +101,7 @@ class Ledger:
     # ---- alarms ---------------------------------------------------------------------------------------------------
 
     async def standing_alarm_changes(self) -> list[AlarmChange]:
-        """For a restart: in order, every change of every occurrence that is not normal now (a few that are may come
-        along; the fold in hub/alarms.py decides)."""
+        """For a restart: in order, every change of every occurrence that is not normal now (for hub/alarms.py)."""
 
         def read(connection: Connection) -> list[AlarmChange]:
             rows = connection.execute(
@@ -140,7 +139,7 @@ class Ledger:
             .where(
                 final.c.kind == word(RECEIPT),
                 final.c.subject == entry.c.subject,
-                final.c.what.in_([word(stage.value) for stage in sorted(FINAL)]),
+                final.c.final.is_(True),
             )
             .exists()
         )
@@ -166,17 +165,12 @@ class Ledger:
 
     async def count_sent(self, device: str, action: str, since: datetime) -> int:
         """How many commands of this action were sent to the device at `since` or later (for starts per hour)."""
-        asked = entry.alias("asked")
-        count = (
-            select(func.count(entry.c.subject.distinct()))
-            .select_from(entry.join(asked, (asked.c.kind == word(COMMAND)) & (asked.c.subject == entry.c.subject)))
-            .where(
-                entry.c.kind == word(RECEIPT),
-                entry.c.what == word(Stage.SENT.value),
-                entry.c.device == device,
-                entry.c.at >= since,
-                asked.c.what == action,
-            )
+        count = select(func.count(entry.c.subject.distinct())).where(
+            entry.c.kind == word(RECEIPT),
+            entry.c.step == word(Stage.SENT.value),
+            entry.c.device == device,
+            entry.c.topic == action,
+            entry.c.at >= since,
         )
         return await self._read(lambda connection: int(connection.execute(count).scalar_one()))
 
@@ -248,21 +242,35 @@ def _page(query: Select[Any], limit: int, before: int | None) -> Select[Any]:
 
 
 def _standing() -> Select[Any]:
-    """Occurrences that have not both returned and been acknowledged since they were last raised.
+    """The occurrences that stand: of each device and rule the last one raised, unless it has both returned and been
+    acknowledged since. An older one is superseded, whatever became of it (as in hub/alarms.py).
 
-    From the entries alone, by the index that covers it: a table of standing alarms could drift from them.
+    From the entries alone, by an index that holds nothing but raises: a table of standing alarms could drift from them.
     """
-
-    def last(event: AlarmEvent) -> Any:
-        return func.coalesce(func.max(case((entry.c.what == word(event.value), entry.c.seq))), 0)
-
-    raised = last(AlarmEvent.RAISED)
-    return (
-        select(entry.c.subject)
-        .where(entry.c.kind == word(ALARM))
-        .group_by(entry.c.subject)
-        .having((raised > last(AlarmEvent.RETURNED)) | (raised > last(AlarmEvent.ACKNOWLEDGED)))
+    raised = entry.alias("raised")
+    last = (
+        select(func.max(raised.c.seq))
+        .where(raised.c.kind == word(ALARM), raised.c.step == word(AlarmEvent.RAISED.value))
+        .group_by(raised.c.device, raised.c.topic)
     )
+
+    standing = entry.alias("standing")
+
+    def since(event: AlarmEvent) -> Any:
+        later = entry.alias(event.value)
+        return (
+            select(later.c.seq)
+            .where(
+                later.c.kind == word(ALARM),
+                later.c.subject == standing.c.subject,
+                later.c.step == word(event.value),
+                later.c.seq > standing.c.seq,
+            )
+            .exists()
+        )
+
+    ended = since(AlarmEvent.RETURNED) & since(AlarmEvent.ACKNOWLEDGED)
+    return select(standing.c.subject).where(standing.c.seq.in_(last), ~ended)
 
 
 def _receipts(connection: Connection, commands: list[str]) -> defaultdict[str, list[Receipt]]:

@@ -68,7 +68,9 @@ entry = Table(
     Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("at", Instant, nullable=False),
     Column("kind", Text, nullable=False),  # alarm | command | receipt | and what a Note says: login, setting, hub, …
-    Column("what", Text, nullable=False),  # alarm: its event; command: its action; receipt: its stage; else ""
+    Column("topic", Text, nullable=False),  # alarm: its rule; command and receipt: the action
+    Column("step", Text, nullable=False),  # alarm: its event; receipt: its stage
+    Column("final", Boolean, nullable=False),  # a receipt after which nothing follows
     Column("subject", Text, nullable=False),  # the alarm's occurrence, the command's id
     Column("device", Text, nullable=False),
     Column("by", Text, nullable=False),
@@ -79,12 +81,21 @@ entry = Table(
 )
 _IS_COMMAND = entry.c.kind == word("command")
 _HAS_KEY = and_(_IS_COMMAND, entry.c.key != word(""))
-_IS_SENT = and_(entry.c.kind == word("receipt"), entry.c.what == word("sent"))
+_IS_SENT = and_(entry.c.kind == word("receipt"), entry.c.step == word("sent"))
+_IS_RAISED = and_(entry.c.kind == word("alarm"), entry.c.step == word("raised"))
 
 Index("ix_entry_kind_seq", entry.c.kind, entry.c.seq)
 Index("ix_entry_device", entry.c.kind, entry.c.device, entry.c.seq)
-Index("ix_entry_subject", entry.c.kind, entry.c.subject, entry.c.what, entry.c.seq)  # covers the fold at a restart
-Index("ix_entry_sent", entry.c.device, entry.c.at, sqlite_where=_IS_SENT, postgresql_where=_IS_SENT)
+Index("ix_entry_subject", entry.c.kind, entry.c.subject, entry.c.step, entry.c.seq, entry.c.final)
+Index("ix_entry_sent", entry.c.device, entry.c.topic, entry.c.at, sqlite_where=_IS_SENT, postgresql_where=_IS_SENT)
+Index(
+    "ix_entry_raised",
+    entry.c.device,
+    entry.c.topic,
+    entry.c.seq,
+    sqlite_where=_IS_RAISED,
+    postgresql_where=_IS_RAISED,
+)
 Index("uq_entry_command", entry.c.subject, unique=True, sqlite_where=_IS_COMMAND, postgresql_where=_IS_COMMAND)
 Index("uq_entry_key", entry.c.by, entry.c.key, unique=True, sqlite_where=_HAS_KEY, postgresql_where=_HAS_KEY)
 

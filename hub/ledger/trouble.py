@@ -10,7 +10,10 @@ class LedgerUnavailable(RuntimeError):
 
 
 class AlreadyWritten(ValueError):
-    """A command with this id, or with this asker's idempotency key, stands in the ledger (see `command_by_key`)."""
+    """A command with this id, or with this asker's idempotency key, stands in the ledger (see `command_by_key`).
+
+    Also a person, session or token of that name.
+    """
 
 
 # What SQLite, PostgreSQL and the machine say, and what a person can do about it.

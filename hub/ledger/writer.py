@@ -8,21 +8,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, insert, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from hub.clock import Clock
-from hub.ledger.entries import COMMAND, RECEIPT, START, Draft, seal
+from hub.ledger.entries import COMMAND, RECEIPT, START, Draft, Note, draft, seal
 from hub.ledger.tables import entry, word
 from hub.ledger.trouble import AlreadyWritten, LedgerUnavailable, unavailable
 
 QUEUE_LIMIT = 10_000  # entries that may wait for the disk; what comes on top is refused at once
-DEVICES_REMEMBERED = 10_000  # command -> device, for the receipts that follow
+COMMANDS_REMEMBERED = 10_000  # whose device and action are known without a look, for the receipts that follow
+RETRY_S = 5.0  # pause before the ledger itself tries again, when nobody else asks for anything
 
 T = TypeVar("T")
 Job = Callable[[Connection], Any]  # may raise ValueError or LookupError to refuse; is then undone whole
@@ -30,10 +33,14 @@ Job = Callable[[Connection], Any]  # may raise ValueError or LookupError to refu
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why the last commit failed."""
+    """Since when entries cannot be written (or could not, the last time), why, and how many were refused."""
 
     at: datetime
     text: str
+    refused: int = 0
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,7 @@ class _Unit:
 
 
 class Writer:
-    """`healthy` says whether the last commit succeeded; each new call tries again."""
+    """`healthy` says whether entries can be written. When they can again, a note says since when they could not."""
 
     def __init__(self, engine: Engine, place: str, clock: Clock) -> None:
         self._engine = engine
@@ -60,8 +67,11 @@ class Writer:
         self._waiting: list[_Unit] = []
         self._weight = 0  # entries waiting or on their way to the disk
         self._busy: asyncio.Future[list[Any]] | None = None
+        self._gap: Trouble | None = None  # what has not been said in the ledger yet
+        self._telling: asyncio.Future[int] | None = None
+        self._retrying: asyncio.Task[None] | None = None
         self._closed = False
-        self._devices: dict[str, str] = {}  # the thread's own
+        self._commands: dict[str, tuple[str, str]] = {}  # id -> device, action; the thread's own
         self.healthy = True
         self.last_error: Trouble | None = None
 
@@ -81,6 +91,9 @@ class Writer:
     async def close(self) -> None:
         """Write what waits, then take no more."""
         self._closed = True
+        if self._retrying:
+            self._retrying.cancel()
+            await asyncio.wait([self._retrying])
         while self._busy or self._waiting:
             await asyncio.wait([self._busy]) if self._busy else await asyncio.sleep(0)
         await asyncio.to_thread(self._thread.shutdown)
@@ -91,12 +104,12 @@ class Writer:
         if self._closed:
             unit.done.set_exception(LedgerUnavailable(f"{self._place} › is closed: the hub is stopping."))
         elif self._weight + unit.weight > QUEUE_LIMIT:
-            unit.done.set_exception(
-                LedgerUnavailable(
-                    f"{self._place} › {self._weight} entries wait for the disk, {QUEUE_LIMIT} is the most: "
-                    "the disk is too slow or hangs. Check it; writing goes on by itself."
-                )
+            error = LedgerUnavailable(
+                f"{self._place} › {self._weight} entries wait for the disk, {QUEUE_LIMIT} is the most: "
+                "the disk is too slow or hangs. Check it; writing goes on by itself."
             )
+            unit.done.set_exception(error)
+            self._failed(error, len(drafts))
         else:
             self._waiting.append(unit)
             self._weight += unit.weight
@@ -113,19 +126,39 @@ class Writer:
     def _settle(self, batch: list[_Unit], work: asyncio.Future[list[Any]]) -> None:
         self._busy = None
         self._weight -= sum(unit.weight for unit in batch)
-        error = None if work.cancelled() else work.exception()  # one that nobody expected: our bug, loud at the askers
-        outcomes = (
-            [error or LedgerUnavailable("cancelled")] * len(batch) if error or work.cancelled() else work.result()
-        )
-        self.healthy = True
+        bug = work.exception()  # an error that nobody expected goes to everyone who asked
+        outcomes = [bug] * len(batch) if bug else work.result()
         for unit, outcome in zip(batch, outcomes, strict=True):
-            failed = isinstance(outcome, BaseException)
-            if failed and not isinstance(outcome, ValueError | LookupError):
-                self.healthy = False
-                self.last_error = Trouble(self._clock.now(), str(outcome))
-            if not unit.done.done():
-                unit.done.set_exception(outcome) if failed else unit.done.set_result(outcome)
+            if isinstance(outcome, BaseException):
+                if not isinstance(outcome, ValueError | LookupError):  # those are the asker's own
+                    self._failed(outcome, 0 if unit.done is self._telling else len(unit.drafts))
+                if not unit.done.done():
+                    unit.done.set_exception(outcome)
+            else:
+                self.healthy = True
+                if not unit.done.done():
+                    unit.done.set_result(outcome)
         self._start()
+
+    # ---- when the disk fails --------------------------------------------------------------------------------------
+
+    def _failed(self, error: BaseException, refused: int) -> None:
+        gap = self._gap or Trouble(self._clock.now(), "")
+        self._gap = self.last_error = Trouble(gap.at, str(error), gap.refused + refused)
+        self.healthy = False
+        if (self._retrying is None or self._retrying.done()) and not self._closed:
+            self._retrying = asyncio.get_running_loop().create_task(self._retry())
+
+    async def _retry(self) -> None:
+        """Try to write down since when nothing could be written, until that succeeds."""
+        while gap := self._gap:
+            await self._clock.sleep(RETRY_S)
+            body = {"event": "ledger_unavailable", "since": gap.at, "refused": gap.refused, "why": gap.text}
+            self._telling = self.append([draft(Note("hub", self._clock.now(), body=body))])
+            with suppress(LedgerUnavailable):
+                await self._telling
+                if self._gap is gap:  # otherwise more was refused meanwhile: say that too
+                    self._gap = None
 
     # ---- in the thread --------------------------------------------------------------------------------------------
 
@@ -137,7 +170,7 @@ class Writer:
         except (IntegrityError, ValueError, LookupError) as error:
             if len(batch) > 1:  # one of them is to blame: the others shall not pay for it
                 return [outcome for unit in batch for outcome in self._commit([unit])]
-            return [_already_written() if isinstance(error, IntegrityError) else error]
+            return [_already_written(error) if isinstance(error, IntegrityError) else error]
         except DBAPIError as error:
             self._engine.dispose()  # the next try starts from a fresh connection
             return [unavailable(self._place, "cannot be written", error)] * len(batch)
@@ -151,29 +184,30 @@ class Writer:
         for unit in batch:
             for it in unit.drafts:
                 seq += 1
-                rows.append(seal(seq, it, self._device_of(connection, it), prev))
+                rows.append(seal(seq, self._complete(connection, it), prev))
                 prev = rows[-1]["hash"]
             results.append(unit.job(connection) if unit.job else seq)
         if rows:
             connection.execute(insert(entry), rows)
         return results
 
-    def _device_of(self, connection: Connection, it: Draft) -> str:
-        """A receipt names its command only; with its device it can be found by device."""
-        if len(self._devices) > DEVICES_REMEMBERED:
-            self._devices.clear()
+    def _complete(self, connection: Connection, it: Draft) -> Draft:
+        """A receipt names its command only; with its device and action it can be found and counted by them."""
         if it.kind == COMMAND:
-            self._devices[it.subject] = it.device
+            if len(self._commands) >= COMMANDS_REMEMBERED:
+                self._commands.clear()
+            self._commands[it.subject] = (it.device, it.topic)
         if it.kind != RECEIPT:
-            return it.device
-        if it.subject not in self._devices:
-            asked = select(entry.c.device).where(entry.c.kind == word(COMMAND), entry.c.subject == it.subject)
-            found = connection.execute(asked).scalar()
-            if found is None:
-                return ""
-            self._devices[it.subject] = found
-        return self._devices[it.subject]
+            return it
+        asked = self._commands.get(it.subject)
+        if asked is None:
+            found = select(entry.c.device, entry.c.topic).where(
+                entry.c.kind == word(COMMAND), entry.c.subject == it.subject
+            )
+            asked = next(((row.device, row.topic) for row in connection.execute(found)), ("", ""))
+        return replace(it, device=asked[0], topic=asked[1])
 
 
-def _already_written() -> AlreadyWritten:
-    return AlreadyWritten("This id, name or key stands in the ledger already; nothing was written.")
+def _already_written(error: IntegrityError) -> AlreadyWritten:
+    reason = " ".join(str(error.orig).split())
+    return AlreadyWritten(f"This stands in the ledger already, and nothing was written: {reason}")

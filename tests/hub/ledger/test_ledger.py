@@ -1,9 +1,12 @@
 """What the house writes into the ledger, and what it reads from it. For every database that is tested."""
 
 import asyncio
+import random
 
 import pytest
+from msgspec.structs import replace
 
+from hub.alarms import AlarmBook
 from hub.clock import ManualClock
 from hub.ledger import AlreadyWritten, Ledger, Note
 from hub.model import AlarmEvent, Stage
@@ -46,17 +49,46 @@ async def test_an_alarm_stands_until_it_has_returned_and_is_acknowledged(ledger:
         "ended after all": [RAISED, RETURNED, RAISED, ACKNOWLEDGED, RETURNED],
     }
     for alarm, events in stories.items():
-        await ledger.append(*(change(alarm, event, n) for n, event in enumerate(events)))
+        await ledger.append(*(change(alarm, event, n, device=f"of {alarm}") for n, event in enumerate(events)))
     standing = await ledger.standing_alarm_changes()
     assert [(it.alarm, it.event) for it in standing] == [
         (alarm, event) for alarm, events in stories.items() if not alarm.startswith("ended") for event in events
     ]
 
 
+async def test_an_older_occurrence_is_superseded_and_does_not_come_back(ledger: Ledger):
+    await ledger.append(change("old"), change("old", RETURNED), change("new"), change("other", device="pump-8"))
+    assert [it.alarm for it in await ledger.standing_alarm_changes()] == ["new", "other"]
+    await ledger.append(change("new", RETURNED), change("old", ACKNOWLEDGED), change("new", ACKNOWLEDGED))
+    assert [it.alarm for it in await ledger.standing_alarm_changes()] == ["other"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_after_a_restart_the_alarms_that_stood_stand(ledger: Ledger, seed: int):
+    """Whatever happened, the fold of what the ledger gives is the fold of all that there was."""
+    chance = random.Random(seed)
+    book = AlarmBook()
+    occurrences: dict[str, list[str]] = {f"pump-{n}": ["0"] for n in range(5)}
+    for n in range(600):
+        device = chance.choice(list(occurrences))
+        event = chance.choice(list(AlarmEvent))
+        if event is RAISED and chance.random() < 0.5:
+            occurrences[device].append(str(n))
+        alarm = occurrences[device][-1] if event is RAISED else chance.choice(occurrences[device][-2:])
+        it = change(f"{device}/{alarm}", event, n, device=device, by="wang.min")
+        book.apply(it)
+        written = ledger.append(it)
+        if n % 30 == 0:
+            await written
+            again = AlarmBook(await ledger.standing_alarm_changes())
+            assert sorted(again.standing(), key=lambda a: a.id) == sorted(book.standing(), key=lambda a: a.id)
+
+
 async def test_a_command_is_open_until_its_final_receipt(ledger: Ledger):
     for stage in Stage:
         await ledger.append(command(stage), receipt(stage, Stage.SENT), receipt(stage, stage, 1))
     await ledger.append(command("asked"))
+    await ledger.append(command("no proof"), replace(receipt("no proof", Stage.ACKNOWLEDGED), last=True))
     opened = {asked.id: [it.stage for it in receipts] for asked, receipts in await ledger.open_commands()}
     assert opened == {
         "sent": [Stage.SENT, Stage.SENT],

@@ -43,14 +43,17 @@ def _entries() -> None:
         "entry",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         _time("at"),
-        *map(_text, ("kind", "what", "subject", "device", "by", "key", "body", "prev", "hash")),
+        *map(_text, ("kind", "topic", "step")),
+        sa.Column("final", sa.Boolean(), nullable=False),
+        *map(_text, ("subject", "device", "by", "key", "body", "prev", "hash")),
         sa.PrimaryKeyConstraint("seq", name="pk_entry"),
     )
     op.create_index("ix_entry_kind_seq", "entry", ["kind", "seq"])
     op.create_index("ix_entry_device", "entry", ["kind", "device", "seq"])
-    op.create_index("ix_entry_subject", "entry", ["kind", "subject", "what", "seq"])
+    op.create_index("ix_entry_subject", "entry", ["kind", "subject", "step", "seq", "final"])
     for name, columns, unique, where in (
-        ("ix_entry_sent", ["device", "at"], False, "kind = 'receipt' AND what = 'sent'"),
+        ("ix_entry_sent", ["device", "topic", "at"], False, "kind = 'receipt' AND step = 'sent'"),
+        ("ix_entry_raised", ["device", "topic", "seq"], False, "kind = 'alarm' AND step = 'raised'"),
         ("uq_entry_command", ["subject"], True, "kind = 'command'"),
         ("uq_entry_key", ["by", "key"], True, "kind = 'command' AND key != ''"),
     ):
