@@ -46,7 +46,7 @@ MICROSECOND = timedelta(microseconds=1)
 class History(Protocol):
     """Where the hub leaves what was measured (hub/historian): plain calls that never wait."""
 
-    def number(self, device: str, point: str, kind: str, unit: str) -> int: ...
+    def number(self, device: str, point: str, kind: Kind, unit: str, area: str = "") -> int: ...
     def code(self, series: int, text: str) -> int: ...
     def offer(self, at_us: int, series: list[int], values: list[Any], qualities: list[int]) -> None: ...
 
@@ -119,7 +119,9 @@ class Hub:
             if same is not None and same.point == point:
                 slots[key] = same
             else:
-                slots[key] = Slot(device.id, point, self._history.number(device.id, key, point.kind, point.unit))
+                slots[key] = Slot(
+                    device.id, point, self._history.number(device.id, key, point.kind, point.unit, device.area)
+                )
         newest = old.newest if old else EPOCH
         member = Member(device, plate, slots, newest)
         for key, slot in slots.items():

@@ -1,0 +1,151 @@
+"""Devices, readings, alarms and commands of a site as CSV: UTF-8 with BOM, times in the site's zone with their offset.
+
+A running hub may be asked too: the ledger is read beside it, and so is the history that has reached the disk.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TextIO
+from zoneinfo import ZoneInfo
+
+from hub.config import Site
+from hub.contract import BadConfig
+from hub.historian.base import Historian, to_datetime, to_us
+from hub.historian.catalogue import Catalogue
+from hub.ledger.ledger import Ledger
+from hub.model import Kind, Quality
+from hub.words import Catalogue as Sentences
+
+PAGE = 1_000  # entries read from the ledger at once
+CHUNK = timedelta(days=1)  # of history read at once
+DEFAULT_SPAN = timedelta(days=1)
+_FORMULA = ("=", "+", "-", "@", "\t")  # a spreadsheet would run these
+
+Rows = AsyncIterator[Sequence[Any]]
+
+
+class Period:
+    """[start, end) of an export, written in the site's zone."""
+
+    def __init__(self, start: str, end: str, zone: str, now: datetime) -> None:
+        self.zone = ZoneInfo(zone)
+        self.end = self._read("--to", end) if end else now
+        self.start = self._read("--from", start) if start else self.end - DEFAULT_SPAN
+        if self.start >= self.end:
+            raise BadConfig(f"--from {start} › is not before --to {end or 'now'}. Exchange them")
+
+    def _read(self, option: str, text: str) -> datetime:
+        try:
+            it = datetime.fromisoformat(text)
+        except ValueError:
+            raise BadConfig(
+                f'{option} {text} › is not a date or time. Write "2026-11-01" or "2026-11-01T08:00"'
+            ) from None
+        return (it if it.tzinfo else it.replace(tzinfo=self.zone)).astimezone(UTC)
+
+    def show(self, at: datetime) -> str:
+        return at.astimezone(self.zone).isoformat(timespec="milliseconds")
+
+
+async def write(rows: Rows, out: TextIO) -> int:
+    """Write the rows as CSV; how many there were after the heading."""
+    out.write("\ufeff")
+    writer = csv.writer(out)
+    count = -1
+    async for row in rows:
+        writer.writerow([_cell(value) for value in row])
+        count += 1
+    return max(count, 0)
+
+
+async def devices(site: Site) -> Rows:
+    yield "id", "name", "kind", "profile", "area", "area_name", "address"
+    names = {area.code: area.name for area in site.areas}
+    for it in site.devices:
+        yield it.id, it.name, it.kind, it.profile, it.area, names.get(it.area, ""), it.address
+
+
+async def readings(
+    site: Site, historian: Historian, catalogue: Catalogue, device: str, points: Iterable[str], period: Period
+) -> Rows:
+    """One row a reading. Raises BadConfig for a device or point that has no history."""
+    known = {series.point: series for series in catalogue.of(device)}
+    wanted = list(points) or sorted(known)
+    missing = [point for point in wanted if point not in known]
+    if not known or missing:
+        what = f'points {", ".join(missing)} of "{device}"' if known else f'device "{device}"'
+        have = ", ".join(sorted(known)) or "none. `fieldhub export DIR devices` lists the devices"
+        raise BadConfig(f"{what} › no history is kept. Points with history: {have}")
+    plate = site.plates.get(device)
+    yield "time", "device", "point", "value", "unit", "quality"
+    start = period.start
+    while start < period.end:
+        end = min(start + CHUNK, period.end)
+        found = await historian.range([known[p].id for p in wanted], to_us(start), to_us(end))
+        for point in wanted:
+            series = known[point]
+            labels = plate.points[point].labels if plate and point in plate.points else {}
+            columns = found[series.id]
+            for at_us, value, quality in zip(columns.at_us, columns.value, columns.quality, strict=True):
+                shown = _value(series.kind, float(value), labels, catalogue, series.id)
+                yield period.show(to_datetime(int(at_us))), device, point, shown, series.unit, Quality(quality).name
+        start = end
+
+
+async def alarms(ledger: Ledger, device: str, period: Period, language: str) -> Rows:
+    """One row a change of an alarm, newest first."""
+    yield "time", "device", "rule", "event", "severity", "by", "text", "note", "alarm"
+    before: int | None = None
+    while page := await ledger.alarm_history(device or None, PAGE, before):
+        before = page[-1][0]
+        for _, it in page:
+            if period.start <= it.at < period.end:
+                text = it.say.get(language, "")
+                yield period.show(it.at), it.device, it.rule, it.event, int(it.severity), it.by, text, it.note, it.alarm
+        if page[-1][1].at < period.start:
+            return
+
+
+async def commands(ledger: Ledger, device: str, period: Period, sentences: Sentences, language: str) -> Rows:
+    """One row a receipt, newest command first."""
+    yield "asked", "device", "action", "args", "asked_by", "because", "stage", "time", "words", "command"
+    before: int | None = None
+    while page := await ledger.commands(device or None, PAGE, before):
+        before = page[-1][0]
+        for _, (it, receipts) in page:
+            if not period.start <= it.asked_at < period.end:
+                continue
+            head = (period.show(it.asked_at), it.device, it.action, dict(it.args), it.asked_by, it.because)
+            for receipt in receipts:
+                words = sentences.say(receipt.words, language)
+                yield *head, receipt.stage, period.show(receipt.at), words, it.id
+            if not receipts:
+                yield *head, "", "", "", it.id
+        if page[-1][1][0].asked_at < period.start:
+            return
+
+
+def _value(kind: Kind, value: float, labels: Any, catalogue: Catalogue, series: int) -> Any:
+    if math.isnan(value):
+        return ""
+    if kind is Kind.BOOL:
+        return "on" if value else "off"
+    if kind is Kind.ENUM:
+        return labels.get(int(value), int(value))
+    if kind is Kind.TEXT:
+        return catalogue.text(series, value)
+    return repr(value)
+
+
+def _cell(value: Any) -> Any:
+    """Text that a spreadsheet would take for a formula is quoted; numbers stay numbers."""
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        try:
+            float(value)
+        except ValueError:
+            return "'" + value
+    return value

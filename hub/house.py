@@ -1,0 +1,276 @@
+"""class House: the hub with everything around it, opened from a site folder: what the console and the API see.
+
+Order of opening: ledger, history, devices and their rules, standing alarms, interrupted commands, and only then the
+drivers. Order of closing: the other way round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from hub.clock import Clock
+from hub.config import Site
+from hub.contract import Driver, DriverSpec, Judgement, Watcher
+from hub.dispatch import Dispatch
+from hub.guard import Check, Guard, Request
+from hub.historian.base import Buckets, Columns
+from hub.historian.collector import Collector
+from hub.historian.engine import EmbeddedHistorian
+from hub.hub import Hub, Puzzle
+from hub.ledger.ledger import Ledger
+from hub.model import Action, Alarm, Area, CommandRecord, Device, Nameplate, Reading, Words
+from hub.slot import Slot
+from hub.supervise import Supervisor
+from hub.words import Catalogue, house_words
+
+TICK_S = 1.0
+MAX_BACKLOG_READY = 500_000  # readings waiting for the disk above which the house is not "ready"
+
+
+class Prepared(Struct, frozen=True):
+    """What a command would do and whether it may go, for the confirmation dialog."""
+
+    device: Device
+    action: Action
+    args: Mapping[str, Any]
+    confirm: str  # the word to type; "" when the action harms nobody
+    checks: tuple[Check, ...]
+    refusal: Words | None  # why it would be refused now
+
+
+class Roster:
+    """A driver's devices, now."""
+
+    def __init__(self, hub: Hub, driver: str) -> None:
+        self._hub = hub
+        self._driver = driver
+        self.change = asyncio.Event()
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        self.change.clear()
+        return [m.device for m in self._hub.members.values() if m.device.driver == self._driver]
+
+    async def changed(self) -> None:
+        await self.change.wait()
+
+
+class Reception:
+    """The intake that drivers are given (hub.contract.Intake)."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self.rosters: dict[str, Roster] = {}
+        self.take: Callable[[Sequence[Reading]], None] = hub.take  # the hot path: no call in between
+
+    def mine(self, driver: str) -> Roster:
+        return self.rosters.setdefault(driver, Roster(self._hub, driver))
+
+    def who_is(self, address: str) -> Device | None:
+        return self._hub.who_is(address)
+
+    def puzzled_by(self, address: str, raw: bytes, why: Words) -> None:
+        self._hub.puzzled_by(address, raw, why)
+
+
+class House:
+    """One running FieldHub."""
+
+    def __init__(
+        self,
+        site: Site,
+        clock: Clock,
+        ledger: Ledger,
+        historian: EmbeddedHistorian,
+        judgement: Judgement,
+        drivers: Mapping[str, DriverSpec],
+        demo: bool = False,
+    ) -> None:
+        self.site = site
+        self.clock = clock
+        self.ledger = ledger
+        self.historian = historian
+        self.demo = demo
+        self.words: Catalogue = house_words()
+        self.collector = Collector(historian, clock)
+        self.hub = Hub(clock, _HubHistory(historian, self.collector), ledger, judgement)
+        self.drivers: dict[str, Driver] = {n: spec.open(site.options[n], clock) for n, spec in drivers.items()}
+        self.guard = Guard(clock, self.hub.members, ledger, site.hub.armed)
+        self.dispatch = Dispatch(self.hub, ledger, self.drivers, self.guard)
+        self.supervisor = Supervisor(clock)
+        self.reception = Reception(self.hub)
+        self.started_at = clock.now()
+        self._names = {driver: spec.name for driver, spec in drivers.items()}
+
+    # ---- opening and closing --------------------------------------------------------------------------------------
+
+    @classmethod
+    async def open(
+        cls,
+        site: Site,
+        clock: Clock,
+        judgement: Judgement,
+        drivers: Mapping[str, DriverSpec],
+        ledger_url: str = "",
+        demo: bool = False,
+    ) -> House:
+        """Everything but the drivers is up when this returns. Raises LedgerUnavailable, HistoryUnavailable."""
+        make_data_folder(site.data)
+        ledger = await Ledger.open(ledger_url or f"sqlite:///{site.data / 'ledger.sqlite'}", clock)
+        try:
+            historian = await EmbeddedHistorian.open(site.data / "history", clock)
+        except BaseException:
+            await ledger.close()
+            raise
+        house = cls(site, clock, ledger, historian, judgement, drivers, demo)
+        for area in site.areas:
+            house.hub.areas[area.code] = area
+        changes = await ledger.standing_alarm_changes()
+        for device in sorted(site.devices, key=lambda d: (d.area, d.id)):
+            house.hub.adopt(device, site.plates[device.id])
+        house.hub.restore(changes)
+        await house.dispatch.recover()
+        return house
+
+    def start(self) -> None:
+        """Start the drivers and the house's own jobs."""
+        self.supervisor.keep("historian", self.collector.run)
+        self.supervisor.keep("tick", self._tick)
+        for name, driver in self.drivers.items():
+            self.supervisor.keep(f"driver {name}", self._runner(driver))
+
+    async def close(self) -> None:
+        await self.supervisor.close()
+        await self.dispatch.close()
+        await self.collector.flush()
+        await self.historian.close()
+        await self.ledger.close()
+
+    def _runner(self, driver: Driver) -> Callable[[], Any]:
+        return lambda: driver.run(self.reception)
+
+    async def _tick(self) -> None:
+        while True:
+            await self.clock.sleep(TICK_S)
+            self.hub.tick()
+
+    # ---- what is there --------------------------------------------------------------------------------------------
+
+    @property
+    def devices(self) -> Mapping[str, Device]:
+        return {device: member.device for device, member in self.hub.members.items()}
+
+    @property
+    def areas(self) -> Mapping[str, Area]:
+        return self.hub.areas
+
+    def device(self, device: str) -> Device | None:
+        member = self.hub.members.get(device)
+        return member.device if member else None
+
+    def plate(self, device: str) -> Nameplate:
+        return self.hub.members[device].plate
+
+    def slots(self, device: str) -> Mapping[str, Slot]:
+        return self.hub.members[device].slots
+
+    def alarms(self) -> list[Alarm]:
+        return self.hub.book.standing()
+
+    def puzzles(self) -> list[Puzzle]:
+        return list(self.hub.puzzles)
+
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
+        return self.hub.watch(watcher)
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether work can be done now, and why not."""
+        if not self.ledger.healthy:
+            return False, "the ledger cannot be written; no command is accepted until it can"
+        if self.collector.backlog > MAX_BACKLOG_READY:
+            return False, f"{self.collector.backlog} readings wait for the disk"
+        return True, "ready"
+
+    def system(self) -> dict[str, Any]:
+        """How the house is doing, for the system page and for metrics."""
+        trouble = self.ledger.last_error
+        return {
+            "version": version("fieldhub"),
+            "started_at": self.started_at,
+            "devices": len(self.hub.members),
+            "jobs": [
+                {"name": h.name, "running": h.running, "restarts": h.restarts, "error": h.error}
+                for h in self.supervisor.health.values()
+            ],
+            "historian": {
+                "backlog": self.collector.backlog,
+                "dropped": self.collector.dropped,
+                "last_error": self.collector.last_error,
+            },
+            "ledger": {
+                "healthy": self.ledger.healthy,
+                "backlog": self.ledger.backlog,
+                "last_error": str(trouble) if trouble else "",
+            },
+            "counts": dict(self.hub.counts),
+        }
+
+    # ---- what can be asked ----------------------------------------------------------------------------------------
+
+    async def acknowledge(self, alarm: str, by: str, note: str = "") -> Alarm:
+        """Raises NotLive, LedgerUnavailable."""
+        return await self.hub.acknowledge(alarm, by, note)
+
+    async def prepare(self, ask: Request) -> Prepared:
+        """What the request would do. Raises LookupError, BadArgs."""
+        member, action, args = self.guard.known(ask)
+        checks = await self.guard.checks(member, action)
+        refusal = await self.guard.judge(member, action, args, ask)
+        confirm = "" if action.hazard == "none" else member.device.name
+        return Prepared(member.device, action, args, confirm, tuple(checks), refusal)
+
+    async def request(self, ask: Request) -> CommandRecord:
+        """Raises LookupError, BadArgs, LedgerUnavailable."""
+        return await self.dispatch.request(ask)
+
+    async def cancel(self, command: str, by: str) -> CommandRecord | None:
+        return await self.dispatch.cancel(command, by)
+
+    async def command(self, command: str) -> CommandRecord | None:
+        for record in self.dispatch.under_way():
+            if record.command.id == command:
+                return record
+        found = await self.ledger.command(command)
+        return None if found is None else CommandRecord(found[0], tuple(found[1]))
+
+    async def series(
+        self, device: str, points: Sequence[str], start_us: int, end_us: int, step_us: int | None
+    ) -> dict[str, Columns | Buckets]:
+        """Readings of a device's points in [start, end), raw or in buckets; a point never stored has none."""
+        numbers = {p: s.id for p in points if (s := self.historian.catalogue.find(device, p)) is not None}
+        found: Mapping[int, Columns | Buckets]
+        if step_us is None:
+            found = await self.historian.range(list(numbers.values()), start_us, end_us)
+        else:
+            found = await self.historian.buckets(list(numbers.values()), start_us, end_us, step_us)
+        return {point: found[number] for point, number in numbers.items()}
+
+
+class _HubHistory:
+    """The catalogue and the queue of the historian, as the hub needs them."""
+
+    def __init__(self, historian: EmbeddedHistorian, collector: Collector) -> None:
+        self.number = historian.catalogue.number
+        self.code = historian.catalogue.code
+        self.offer = collector.offer
+
+
+def make_data_folder(folder: Path) -> None:
+    """Make data/ (rights 0700). Raises OSError when that cannot be."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
