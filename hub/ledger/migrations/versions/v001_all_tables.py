@@ -52,8 +52,8 @@ def _entries() -> None:
     op.create_index("ix_entry_device", "entry", ["kind", "device", "seq"])
     op.create_index("ix_entry_subject", "entry", ["kind", "subject", "step", "seq", "final"])
     for name, columns, unique, where in (
-        ("ix_entry_sent", ["device", "topic", "at"], False, "kind = 'receipt' AND step = 'sent'"),
-        ("ix_entry_raised", ["device", "topic", "seq"], False, "kind = 'alarm' AND step = 'raised'"),
+        ("ix_entry_sent", ["device", "topic", "at"], False, "step = 'sent'"),
+        ("ix_entry_raised", ["device", "topic", "seq", "step"], False, "step = 'raised'"),
         ("uq_entry_command", ["subject"], True, "kind = 'command'"),
         ("uq_entry_key", ["by", "key"], True, "kind = 'command' AND key != ''"),
     ):
