@@ -1,0 +1,351 @@
+"""The embedded historian: a journal in SQLite, a bounded head in memory, sealed Parquet. Needs no server.
+
+    write ─► commit thread: one journal row, fsync ─► head ─► acknowledged
+                                 │ every 6 M readings or hour
+                                 ▼
+             seal thread: sort, last one wins, one file a day, fsync, rename
+                                 │
+                                 ▼
+             commit thread: "segments in, journal rows out" in one transaction ─► new view
+
+Readers take the view, which is never changed, in two query threads. Only the commit thread makes a new view, so nothing
+is locked. The event loop itself touches no disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, ParamSpec, TypeVar
+
+from msgspec import Struct
+
+from hub.clock import Clock
+from hub.historian import head, reader, segments
+from hub.historian.base import Batch, Buckets, Columns, HistoryUnavailable, Sample
+from hub.historian.catalogue import Catalogue
+from hub.historian.journal import Journal, Segment, keep_names
+from hub.historian.reader import View
+from hub.historian.segments import Shelf
+
+SEAL_POINTS = 6_000_000  # 126 MB of head; twice as much is the most before writers wait
+# An hour, because files are not merged yet: 24 a day at least, not 1,440. The journal makes waiting safe, and reading
+# an hour back in after a crash takes well under a second.
+SEAL_AFTER_S = 3600.0
+SEAL_AGAIN_S = 10.0  # pause after a seal that failed
+QUERY_THREADS = 2
+SEAL_NICE = 5  # sorting six million readings may take longer; the devices may not wait
+
+log = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Health(Struct, frozen=True):
+    """How the store is doing, for the system page and for metrics."""
+
+    head_points: int
+    segments: int
+    segment_points: int
+    segment_bytes: int
+    seal_error: str
+    damage: tuple[str, ...]  # what was found broken at opening, a sentence each
+
+
+class EmbeddedHistorian:
+    """See hub.historian.base.Historian. Made by `open`; one process owns the folder."""
+
+    def __init__(self, folder: Path, clock: Clock, seal_points: int, seal_after_s: float) -> None:
+        self.catalogue = Catalogue()
+        self._folder = folder
+        self._clock = clock
+        self._seal_points = seal_points
+        self._seal_after_s = seal_after_s
+        self._shelf = Shelf(folder / "segments")
+        self._commits = ThreadPoolExecutor(1, "history-commit")  # its order is the order of durability
+        self._seals = ThreadPoolExecutor(1, "history-seal", initializer=_be_nice)
+        self._queries = ThreadPoolExecutor(QUERY_THREADS, "history-query")
+        self._damage: list[str] = []
+        self._closed = False
+        self._lock: IO[str]
+        self._journal: Journal
+        # Written by the commit thread only:
+        self._view: View
+        self._sealing: Future[None] | None = None
+        self._sealing_upto = 0
+        self._head_since = clock.monotonic()
+        self._no_seal_before = clock.monotonic()
+        self._seal_error = ""
+
+    # ---- opening and closing --------------------------------------------------------------------------------------
+
+    @classmethod
+    async def open(
+        cls, folder: Path, clock: Clock, seal_points: int = SEAL_POINTS, seal_after_s: float = SEAL_AFTER_S
+    ) -> EmbeddedHistorian:
+        """Open or make the store in `folder`. Raises HistoryUnavailable."""
+        it = cls(folder, clock, seal_points, seal_after_s)
+        async with contextlib.AsyncExitStack() as undo:
+            undo.push_async_callback(it._stop_threads)
+            warming = it._queries.submit(segments.warm)
+            await it._in(it._commits, it._open)
+            await asyncio.wrap_future(warming)
+            undo.pop_all()
+        return it
+
+    def _open(self) -> None:
+        with contextlib.ExitStack() as undo:
+            self._lock = undo.enter_context(_own(self._folder))
+            self._journal = Journal(self._folder / "history.sqlite3")
+            undo.callback(self._journal.close)
+            self.catalogue.load(self._journal.entries())
+            self._view = View(tuple(self._known_segments()), self._replayed(), self._journal.floor_us)
+            undo.pop_all()
+
+    def _known_segments(self) -> list[Segment]:
+        """The segments of the catalogue; a file that is not in it was never finished, and goes."""
+        known = {it.file: it for it in self._journal.segments()}
+        try:
+            for path in self._shelf.folder.iterdir():
+                if path.name not in known and path.name.endswith((".parquet", segments.UNFINISHED)):
+                    path.unlink()
+        except OSError as failure:
+            raise HistoryUnavailable(
+                f"{self._shelf.folder} › cannot be tidied up: {failure.strerror} › check who owns it"
+            ) from failure
+        for name in [it for it in known if not (self._shelf.folder / it).exists()]:
+            lost = known.pop(name)
+            self._damage.append(
+                f"{self._shelf.folder / name} › this file with {lost.points} readings is missing › "
+                "restore it from a backup and start again"
+            )
+        return list(known.values())
+
+    def _replayed(self) -> head.Parts:
+        parts: head.Parts = ()
+        for it in self._journal.replay():
+            if isinstance(it, str):
+                self._damage.append(it)
+            else:
+                parts = head.append(parts, head.Part.of(*it))
+        return parts
+
+    async def close(self) -> None:
+        """Let what is under way end. What is in the head stays in the journal, and is there again at the next start."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._stop_threads(last=self._let_go)
+
+    async def _stop_threads(self, last: Callable[[], None] | None = None) -> None:
+        def stop() -> None:
+            self._queries.shutdown()
+            self._seals.shutdown()  # before the commits: a seal ends with a commit
+            if last is not None:
+                self._commits.submit(last).result()
+            self._commits.shutdown()
+
+        await asyncio.to_thread(stop)
+
+    def _let_go(self) -> None:
+        self._journal.close()
+        self._lock.close()
+
+    # ---- writing --------------------------------------------------------------------------------------------------
+
+    async def write(self, batch: Batch) -> None:
+        if not len(batch):
+            return
+        while self._head_is_full():
+            await self._wait_for_seal()
+        await self._in(self._commits, self._commit, batch)
+
+    def _commit(self, batch: Batch) -> None:
+        entries = self.catalogue.unsaved()
+        id = self._journal.append(batch, entries)
+        self.catalogue.saved(len(entries))
+        view = self._view
+        if not view.parts:
+            self._head_since = self._clock.monotonic()
+        parts = head.append(view.parts, head.Part.of(id, batch), self._sealing_upto)
+        self._view = View(view.segments, parts, view.floor_us)
+        self._seal_if_due()
+
+    def _head_is_full(self) -> bool:
+        return head.points(self._view.parts) >= 2 * self._seal_points
+
+    async def _wait_for_seal(self) -> None:
+        sealing = await self._in(self._commits, self._begin_seal)
+        if sealing is not None:
+            await asyncio.wrap_future(sealing)
+        elif self._head_is_full():
+            raise HistoryUnavailable(
+                f"{self._folder} › the memory for readings is full and cannot be emptied: {self._seal_error} › "
+                "mend that; readings wait until then"
+            )
+
+    # ---- sealing --------------------------------------------------------------------------------------------------
+
+    async def seal(self) -> None:
+        """Put all that is in the head into segments now. Raises HistoryUnavailable."""
+        for _ in range(2):  # the first may be one that was under way
+            sealing = await self._in(self._commits, self._begin_seal, True)
+            if sealing is not None:
+                await asyncio.wrap_future(sealing)
+                if self._seal_error:
+                    raise HistoryUnavailable(self._seal_error)
+
+    def _seal_if_due(self) -> None:
+        age_s = self._clock.monotonic() - self._head_since
+        if age_s >= self._seal_after_s or head.points(self._view.parts) >= self._seal_points:
+            self._begin_seal()
+
+    def _begin_seal(self, at_once: bool = False) -> Future[None] | None:
+        """The seal that is under way, or a new one; None when there is nothing to seal or one has just failed."""
+        if self._sealing is not None:
+            return self._sealing
+        if not self._view.parts or (self._clock.monotonic() < self._no_seal_before and not at_once):
+            return None
+        self._sealing_upto = self._view.parts[-1].id
+        self._sealing = sealing = self._seals.submit(self._seal, self._view)
+        sealing.add_done_callback(self._sealed)
+        return sealing
+
+    def _seal(self, view: View) -> None:
+        """In the seal thread: files first, then the swap."""
+        new: list[Segment] = []
+        failure = ""
+        try:
+            batch = segments.tidy(head.concatenate([it.batch for it in view.parts]), view.floor_us)
+            for piece in segments.by_day(batch):
+                new.append(segments.write(self._shelf.folder, self._journal.take_segment_id(), 0, piece))
+        except HistoryUnavailable as unavailable:
+            failure = str(unavailable)
+        self._commits.submit(self._swap, new, view.parts[-1].id, failure).result()
+
+    def _swap(self, new: Sequence[Segment], upto: int, failure: str) -> None:
+        """In the commit thread: the new segments take the place of the head's parts, on disk and in the view."""
+        self._sealing = None
+        self._sealing_upto = 0
+        try:
+            if failure:
+                raise HistoryUnavailable(failure)
+            self._journal.swap(new, upto)
+        except HistoryUnavailable as unavailable:
+            self._seal_failed(str(unavailable))
+            self._shelf.forget(new)
+            return
+        self._seal_error = ""
+        self._head_since = self._clock.monotonic()
+        view = self._view
+        self._view = View((*view.segments, *new), head.after(view.parts, upto), view.floor_us)
+
+    def _seal_failed(self, why: str) -> None:
+        self._seal_error = why
+        self._no_seal_before = self._clock.monotonic() + SEAL_AGAIN_S
+
+    def _sealed(self, sealing: Future[None]) -> None:
+        """Should a seal end by a mistake of ours, the readings are still in the journal: say so and try again later."""
+        if (mistake := sealing.exception()) is not None:
+            log.error("history could not be sealed", exc_info=mistake)
+            self._seal_failed(repr(mistake))
+            self._sealing = None
+            self._sealing_upto = 0
+
+    # ---- reading --------------------------------------------------------------------------------------------------
+
+    async def range(self, series: Sequence[int], start_us: int, end_us: int) -> dict[int, Columns]:
+        return await self._ask(lambda view: reader.read(view, self._shelf, series, start_us, end_us))
+
+    async def buckets(self, series: Sequence[int], start_us: int, end_us: int, step_us: int) -> dict[int, Buckets]:
+        return await self._ask(lambda view: reader.read_buckets(view, self._shelf, series, start_us, end_us, step_us))
+
+    async def last_before(self, series: Sequence[int], at_us: int) -> dict[int, Sample | None]:
+        return await self._ask(lambda view: reader.read_last(view, self._shelf, series, at_us))
+
+    async def _ask(self, question: Callable[[View], T]) -> T:
+        return await self._in(self._queries, self._answer, question)
+
+    def _answer(self, question: Callable[[View], T]) -> T:
+        while True:
+            view = self._view
+            try:
+                return question(view)
+            except FileNotFoundError as gone:
+                # Dropped while we were reading: the view has changed, and without the file the answer is right.
+                if view is self._view:
+                    raise HistoryUnavailable(
+                        f"{gone.filename} › this file is missing › restore it from a backup and start again"
+                    ) from gone
+
+    # ---- forgetting -----------------------------------------------------------------------------------------------
+
+    async def drop_before(self, at_us: int) -> int:
+        return await self._in(self._commits, self._drop_before, at_us)
+
+    def _drop_before(self, at_us: int) -> int:
+        view = self._view
+        floor_us = max(view.floor_us, at_us)
+        old = [it for it in view.segments if it.t1_us < floor_us]
+        self._journal.drop(old, floor_us)
+        self._view = View(tuple(it for it in view.segments if it.t1_us >= floor_us), view.parts, floor_us)
+        self._shelf.forget(old)
+        return sum(it.points for it in old)
+
+    # ---- how it is doing ------------------------------------------------------------------------------------------
+
+    @property
+    def health(self) -> Health:
+        view = self._view
+        return Health(
+            head.points(view.parts),
+            len(view.segments),
+            sum(it.points for it in view.segments),
+            sum(it.bytes for it in view.segments),
+            self._seal_error,
+            tuple(self._damage),
+        )
+
+    async def _in(self, threads: ThreadPoolExecutor, work: Callable[P, T], *args: P.args, **_: P.kwargs) -> T:
+        if self._closed:
+            raise HistoryUnavailable(f"{self._folder} › the history is closed › start the hub again")
+        return await asyncio.get_running_loop().run_in_executor(threads, work, *args)
+
+
+def _own(folder: Path) -> IO[str]:
+    """Make the folder and lock it for this process, until the file that is returned is closed."""
+    path = folder / "lock"
+    try:
+        (folder / "segments").mkdir(parents=True, exist_ok=True)
+        keep_names(folder)
+        keep_names(folder.parent)
+        lock = path.open("a+", encoding="ascii")
+    except OSError as failure:
+        raise HistoryUnavailable(
+            f"{folder} › cannot be used: {failure.strerror} › check who owns it, or give the hub another folder"
+        ) from failure
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as failure:
+        lock.seek(0)
+        owner = lock.read(20).strip() or "unknown"
+        lock.close()
+        raise HistoryUnavailable(
+            f"{path} › another process (pid {owner}) has this history open › stop it, or give this hub another folder"
+        ) from failure
+    lock.truncate(0)
+    lock.write(f"{os.getpid()}\n")
+    lock.flush()
+    return lock
+
+
+def _be_nice() -> None:
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), SEAL_NICE)

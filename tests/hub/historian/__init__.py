@@ -1,0 +1,1 @@
+"""Proof of what hub/historian promises."""
