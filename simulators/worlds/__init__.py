@@ -1,0 +1,1 @@
+"""Make-believe worlds: pure functions of time, with a seed. They know no wire."""
