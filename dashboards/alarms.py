@@ -1,0 +1,134 @@
+"""Alarms: those that stand, their life, and acknowledging them. An acknowledgement names one occurrence."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dashboards import shape
+from dashboards.desk import caller, desk, device
+from dashboards.packed import json
+from dashboards.problems import Problem
+from dashboards.shape import encode
+from hub.hub import NotLive
+from hub.model import Alarm, AlarmState, Severity
+
+PAGE = 100
+MAX_PAGE = 1_000
+MAX_AT_ONCE = 100  # alarms acknowledged by one request
+ONE_BY_ONE = (Severity.URGENT, Severity.HIGH)  # each of these is looked at by somebody
+_UNSEEN = (AlarmState.UNACKNOWLEDGED, AlarmState.RETURNED)
+
+AlarmId = Annotated[str, Path(max_length=64)]
+
+
+class Which(BaseModel):
+    """Of the standing alarms."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    severity: int | None = Field(None, ge=1, le=4)
+    state: AlarmState | None = None
+    device: str = ""
+    area: str = ""
+
+
+class Page(BaseModel):
+    """Whose changes, and from where on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    device: str = ""
+    before: int | None = Field(None, ge=0)
+    limit: int = Field(PAGE, ge=1, le=MAX_PAGE)
+
+
+class Seen(BaseModel):
+    """A remark for those who come after."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"note": "pump 2 is being cleaned"}]})
+
+    note: str = Field("", max_length=500)
+
+
+class AllSeen(Seen):
+    """The occurrences that were on the screen."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"ids": ["9f3a51c0"], "note": ""}]})
+
+    ids: list[Annotated[str, Field(max_length=64)]] = Field(min_length=1, max_length=MAX_AT_ONCE)
+
+
+async def alarms(request: Request, which: Annotated[Which, Query()]) -> Response:
+    """The alarms that stand: unacknowledged first, then by severity, then the newest. `counts`: all, by severity."""
+    it = desk(request)
+    standing = it.house.alarms()
+    codes = it.roster.within(which.area) if which.area else None
+    members = it.house.hub.members
+    found = [
+        alarm
+        for alarm in standing
+        if (which.severity is None or alarm.severity == which.severity)
+        and (which.state is None or alarm.state is which.state)
+        and (not which.device or alarm.device == which.device)
+        and (codes is None or (alarm.device in members and members[alarm.device].device.area in codes))
+    ]
+    counts = [sum(alarm.severity == one for alarm in standing) for one in Severity]
+    told = [shape.alarm(alarm) for alarm in sorted(found, key=_order)]
+    return json(encode({"alarms": told, "counts": counts}))
+
+
+async def alarm(request: Request, alarm_id: AlarmId) -> Response:
+    """One occurrence: how it stands (null when it is over), and its life, oldest change first."""
+    house = desk(request).house
+    changes = await house.ledger.alarm_changes(alarm_id)
+    if not changes:
+        raise Problem("unknown_alarm", {"name": alarm_id})
+    live = house.hub.book.occurrence(alarm_id)
+    told = {"alarm": shape.alarm(live) if live else None, "changes": [shape.alarm_change(it) for it in changes]}
+    return json(encode(told))
+
+
+async def history(request: Request, page: Annotated[Page, Query()]) -> Response:
+    """Every change of every alarm, newest first. `next` is what to give as `before` for the next page."""
+    if page.device:
+        device(request, page.device)
+    found = await desk(request).house.ledger.alarm_history(page.device or None, page.limit + 1, page.before)
+    told = [{"number": number, **shape.alarm_change(it)} for number, it in found[: page.limit]]
+    more = len(found) > page.limit
+    return json(encode({"changes": told, "next": told[-1]["number"] if more else None}))
+
+
+async def acknowledge(request: Request, alarm_id: AlarmId, it: Seen) -> Response:
+    """Somebody has seen this occurrence. 409 when it is over or has been raised anew: nothing is acknowledged then."""
+    after = await desk(request).house.acknowledge(alarm_id, caller(request).name, it.note.strip())
+    return json(encode(shape.alarm(after)))
+
+
+async def acknowledge_all(request: Request, it: AllSeen) -> Response:
+    """Acknowledge many at once, of severity 3 and 4 only: urgent and high ones are each looked at.
+
+    `acknowledged` are done; `not_live` were over already; `one_by_one` are too severe and were left as they are.
+    """
+    house = desk(request).house
+    told: dict[str, list[Any]] = {"acknowledged": [], "not_live": [], "one_by_one": []}
+    for id in dict.fromkeys(it.ids):
+        live = house.hub.book.occurrence(id)
+        if live is not None and live.severity in ONE_BY_ONE:
+            told["one_by_one"].append(id)
+            continue
+        try:
+            after = await house.acknowledge(id, caller(request).name, it.note.strip())
+        except NotLive:
+            told["not_live"].append(id)
+        else:
+            told["acknowledged"].append(shape.alarm(after))
+    return json(encode(told))
+
+
+def _order(it: Alarm) -> tuple[bool, int, float]:
+    return it.state not in _UNSEEN, it.severity, -it.raised_at.timestamp()

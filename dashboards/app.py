@@ -1,0 +1,243 @@
+"""create_app(house): every route of the house in one table, with the right that it needs.
+
+A request passes, in this order: the security headers, the gate (who asks, and may they), the checks of what was sent,
+the route. Routes that browsers ask for all the time (`hot`) take the same way without the framework's detours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from msgspec import Struct
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from dashboards import (
+    alarms,
+    auth,
+    commands,
+    demo,
+    devices,
+    examples,
+    pages,
+    people,
+    problems,
+    series,
+    session,
+    system,
+)
+from dashboards.auth import Gate
+from dashboards.desk import Demo, Desk
+from dashboards.live import Bus
+from dashboards.metrics import Metrics
+from hub.house import House
+from hub.ledger.trouble import LedgerUnavailable
+from hub.rights import Right
+
+MAX_BODY_BYTES = 64 * 1024  # of a request (its number stands in words.toml too: problem.too_large)
+API = "/api/v1"
+FORGET_S = 3_600.0  # expired sessions and tokens are taken off the disk so often
+
+
+class Way(Struct, frozen=True):
+    """One route. `hot`: asked for all the time; its path has no or one variable, at the end, and it takes no query."""
+
+    method: str
+    path: str
+    right: Right
+    do: Callable[..., Coroutine[Any, Any, Response]]
+    hot: bool = False
+    shown: bool = True  # in the OpenAPI document
+
+
+WAYS = (
+    Way("GET", f"{API}/session", Right.LOOK, session.who_am_i, hot=True),
+    Way("POST", f"{API}/session", Right.OPEN, session.sign_in),
+    Way("DELETE", f"{API}/session", Right.LOOK, session.sign_out),
+    Way("POST", f"{API}/session/password", Right.LOOK, session.set_password),
+    Way("GET", f"{API}/tokens", Right.TOKENS, session.tokens),
+    Way("POST", f"{API}/tokens", Right.TOKENS, session.make_token),
+    Way("DELETE", f"{API}/tokens/{{token_id}}", Right.TOKENS, session.end_token),
+    Way("GET", f"{API}/people", Right.PEOPLE, people.people),
+    Way("POST", f"{API}/people", Right.PEOPLE, people.add),
+    Way("PATCH", f"{API}/people/{{name}}", Right.PEOPLE, people.change),
+    Way("GET", f"{API}/live", Right.LOOK, system.stream),
+    Way("GET", f"{API}/snapshot", Right.LOOK, devices.snapshot, hot=True),
+    Way("GET", f"{API}/roster", Right.LOOK, devices.roster, hot=True),
+    Way("GET", f"{API}/areas", Right.LOOK, devices.areas),
+    Way("GET", f"{API}/devices", Right.LOOK, devices.devices),
+    Way("GET", f"{API}/devices/{{device_id}}", Right.LOOK, devices.device, hot=True),
+    Way("GET", f"{API}/devices/{{device_id}}/nameplate", Right.LOOK, devices.nameplate),
+    Way("GET", f"{API}/devices/{{device_id}}/series", Right.LOOK, series.series),
+    Way("POST", f"{API}/commands/prepare", Right.COMMAND, commands.prepare),
+    Way("POST", f"{API}/commands", Right.COMMAND, commands.give),
+    Way("GET", f"{API}/commands", Right.LOOK, commands.commands),
+    Way("GET", f"{API}/commands/{{command_id}}", Right.LOOK, commands.command),
+    Way("POST", f"{API}/commands/{{command_id}}/cancel", Right.COMMAND, commands.cancel),
+    Way("GET", f"{API}/alarms", Right.LOOK, alarms.alarms),
+    Way("POST", f"{API}/alarms/acknowledge", Right.ACKNOWLEDGE, alarms.acknowledge_all),
+    Way("GET", f"{API}/alarms/history", Right.LOOK, alarms.history),
+    Way("GET", f"{API}/alarms/{{alarm_id}}", Right.LOOK, alarms.alarm),
+    Way("POST", f"{API}/alarms/{{alarm_id}}/acknowledge", Right.ACKNOWLEDGE, alarms.acknowledge),
+    Way("GET", f"{API}/puzzles", Right.COMMISSION, system.puzzles),
+    Way("GET", f"{API}/demo/faults", Right.COMMISSION, demo.faults),
+    Way("POST", f"{API}/demo/faults", Right.COMMISSION, demo.set_fault),
+    Way("GET", f"{API}/site", Right.OPEN, system.site),
+    Way("GET", f"{API}/words", Right.OPEN, system.words),
+    Way("GET", f"{API}/system", Right.LOOK, system.system),
+    Way("GET", f"{API}/openapi.json", Right.OPEN, examples.document, shown=False),
+    Way("GET", "/metrics", Right.LOOK, system.prometheus),
+    Way("GET", "/healthz", Right.OPEN, system.healthz, hot=True),
+    Way("GET", "/readyz", Right.OPEN, system.readyz),
+    Way("GET", "/assets/{version}/{file:path}", Right.OPEN, pages.asset, shown=False),
+    Way("GET", "/{path:path}", Right.OPEN, pages.page, shown=False),
+)
+
+
+def create_app(house: House, demo: Demo | None = None) -> Console:
+    """The house's API and console as an ASGI application. `demo`: where the simulators' faults are switched."""
+    it = Desk()
+    it.house, it.demo, it.sentences, it.document = house, demo, {}, None
+    it.bus = Bus(house.hub, house.words)
+    it.gate = Gate(house.ledger, house.clock)
+    it.roster = devices.Roster(house.hub)
+    it.snapshot = devices.Snapshot(house.hub, it.bus, it.roster)
+    it.bus.on_devices = it.roster.forget
+    it.metrics = Metrics(house, it.bus)
+    it.pages = pages.Pages()
+    return Console(it)
+
+
+class Console(FastAPI):
+    """The framework's application, with our gate in front."""
+
+    def __init__(self, it: Desk) -> None:
+        super().__init__(
+            title="FieldHub",
+            version=it.house.system()["version"],
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
+            max_body_size=MAX_BODY_BYTES,
+            redirect_slashes=False,
+            lifespan=_lifespan,
+        )
+        self.state.desk = it
+        handlers = problems.handlers()
+        for error, handler in handlers.items():
+            self.add_exception_handler(error, handler)
+        self.router.route_class = Lane
+        for way in WAYS:
+            self.router.add_api_route(
+                way.path,
+                way.do,
+                methods=[way.method],
+                include_in_schema=way.shown,
+                response_class=Response,
+                response_model=None,
+                **(examples.of(way.method, way.path, way.right, way.do) if way.shown else {}),
+                openapi_extra={"x-right": way.right.value},
+            )
+        self._hot = {way.path: way for way in WAYS if way.hot}
+        self._direct = ExceptionMiddleware(self._take, handlers)
+        self._outer = ServerErrorMiddleware(self._choose, problems.from_bug)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await super().__call__(scope, receive, send)
+        began, status = time.perf_counter(), 500
+        if scope["method"] == "HEAD":  # as GET; the server leaves the body out
+            scope = {**scope, "method": "GET", "head": True}
+        scope["app"] = self
+
+        async def dressed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = message["headers"] = [*message.get("headers", ()), *pages.SECURITY]
+                if not any(name == b"content-security-policy" for name, _ in headers):
+                    headers.append(pages.NO_PAGE)
+            await send(message)
+
+        try:
+            await self._outer(scope, receive, dressed)
+        finally:
+            self.state.desk.metrics.count(scope.get("way", "none"), status, time.perf_counter() - began)
+
+    async def _choose(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "GET" and not scope["query_string"]:
+            path = scope["path"]
+            way, variable = self._hot.get(path), ""
+            if way is None and path.startswith(_DEVICE) and "/" not in path[len(_DEVICE) :]:
+                way, variable = self._hot[_DEVICE + "{device_id}"], path[len(_DEVICE) :]
+            if way is not None and (variable or "{" not in way.path):
+                scope["hot"] = way, variable
+                return await self._direct(scope, receive, send)
+        await super().__call__(scope, receive, send)
+
+    async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A hot route: through the gate and there."""
+        way, variable = scope["hot"]
+        scope["way"] = way.path
+        request = Request(scope, receive, send)
+        scope["caller"] = await self.state.desk.gate.admit(scope, way.right)
+        response = await (way.do(request, variable) if variable else way.do(request))
+        await response(scope, receive, send)
+
+
+_DEVICE = f"{API}/devices/"
+
+
+class Lane(APIRoute):
+    """A route behind the gate: who asks is settled before anything that was sent is looked at."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        right = Right((self.openapi_extra or {})["x-right"])
+        path = self.path
+
+        async def admitted(request: Request) -> Response:
+            scope = request.scope
+            scope["way"] = path
+            scope["caller"] = await scope["app"].state.desk.gate.admit(scope, right)
+            return await handle(request)
+
+        return admitted
+
+
+@asynccontextmanager
+async def _lifespan(app: Console) -> AsyncIterator[None]:
+    it: Desk = app.state.desk
+    jobs = [asyncio.create_task(_recheck(it)), asyncio.create_task(_forget(it))]
+    try:
+        yield
+    finally:
+        it.bus.close()
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+
+
+async def _recheck(it: Desk) -> None:
+    """Another process (fieldhub user) may end a session; open streams shall feel it."""
+    await _again(it, auth.RECHECK_S, lambda: it.gate.recheck(viewer.ticket for viewer in it.bus.viewers))
+
+
+async def _forget(it: Desk) -> None:
+    await _again(it, FORGET_S, lambda: it.house.ledger.people.drop_expired(it.house.clock.now()))
+
+
+async def _again(it: Desk, every_s: float, job: Callable[[], Awaitable[Any]]) -> None:
+    while True:
+        await asyncio.sleep(every_s)
+        with suppress(LedgerUnavailable):  # the next time, then
+            await job()

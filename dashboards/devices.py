@@ -1,0 +1,254 @@
+"""Devices: the roster (who is there, rarely changes), the snapshot (how they are), lists and single ones."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from hashlib import sha256
+from typing import Annotated, Any
+
+from fastapi import Path, Query
+from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dashboards import shape
+from dashboards.desk import caller, desk
+from dashboards.desk import device as known_device
+from dashboards.live import Bus
+from dashboards.packed import Packed, json
+from dashboards.shape import encode
+from hub.hub import Hub
+from hub.model import Nameplate
+from hub.rights import Right
+
+PAGE = 100  # devices of a list, when nobody says how many
+MAX_PAGE = 1_000
+SNAPSHOT_S = 1.0  # a snapshot is given again for so long while things change,
+STILL_S = 5.0  # and for so long while nothing does
+
+DeviceId = Annotated[str, Path(max_length=100, description="the device's id")]
+
+
+class Wanted(BaseModel):
+    """Which devices, and from where on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: str = ""
+    area: str = ""
+    q: str = ""
+    after: str = ""
+    limit: int = PAGE
+
+
+class Roster:
+    """Who is in the house, in columns; the plates once, for all devices that have the same."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._packed: Packed | None = None
+        self._version = ""
+        self._ids: list[str] = []
+        self._within: dict[str, set[str]] = {}
+
+    def forget(self) -> None:
+        """Devices came, went or changed."""
+        self._packed = None
+
+    @property
+    def version(self) -> str:
+        """The same as long as the roster is the same, also after a restart."""
+        return self._made()[1]
+
+    @property
+    def packed(self) -> Packed:
+        return self._made()[0]
+
+    @property
+    def ids(self) -> list[str]:
+        """Every device's id, in order."""
+        self._made()
+        return self._ids
+
+    def within(self, area: str) -> set[str]:
+        """The codes of an area and of all areas below it."""
+        self._made()
+        return self._within.get(area, set())
+
+    def _made(self) -> tuple[Packed, str]:
+        if self._packed is None:
+            self._make()
+        assert self._packed is not None
+        return self._packed, self._version
+
+    def _make(self) -> None:
+        members = self._hub.members
+        self._ids = sorted(members)
+        self._within = _areas_within({it.code: it.parent for it in self._hub.areas.values()})
+        plates = _Plates()
+        there = [members[id] for id in self._ids]
+        body = encode(
+            {
+                "areas": [shape.area(it) for it in self._hub.areas.values()],
+                "devices": {
+                    "id": self._ids,
+                    "name": [it.device.name for it in there],
+                    "kind": [it.device.kind for it in there],
+                    "area": [it.device.area for it in there],
+                    "profile": [it.device.profile for it in there],
+                    "plate": [plates.number(it.plate) for it in there],
+                },
+                "plates": [shape.nameplate(it) for it in plates.known],
+            }
+        )
+        self._version = sha256(body).hexdigest()[:16]
+        self._packed = Packed(b'{"version":"%s",%s' % (self._version.encode(), body[1:]), tag=self._version)
+
+
+class _Plates:
+    """Numbers for nameplates; equal ones have one number."""
+
+    def __init__(self) -> None:
+        self.known: list[Nameplate] = []
+        self._by_object: dict[int, int] = {}
+        self._by_keys: dict[tuple[tuple[str, ...], tuple[str, ...]], list[int]] = {}
+
+    def number(self, plate: Nameplate) -> int:
+        number = self._by_object.get(id(plate))
+        if number is None:
+            number = self._by_object[id(plate)] = self._equal(plate)
+        return number
+
+    def _equal(self, plate: Nameplate) -> int:
+        alike = self._by_keys.setdefault((tuple(plate.points), tuple(plate.actions)), [])
+        for number in alike:
+            if self.known[number] == plate:
+                return number
+        alike.append(len(self.known))
+        self.known.append(plate)
+        return alike[-1]
+
+
+class Snapshot:
+    """How every device is now, the standing alarms and the commands under way: where a viewer starts from."""
+
+    def __init__(self, hub: Hub, bus: Bus, roster: Roster) -> None:
+        self._hub = hub
+        self._bus = bus
+        self._roster = roster
+        self._packed: Packed | None = None
+        self._number = -1
+        self._made_at = 0.0
+        self._serial = 0
+
+    @property
+    def packed(self) -> Packed:
+        """Made anew when a frame has gone out since, or after a while: the stream tells what comes after it."""
+        now = asyncio.get_running_loop().time()
+        old_s = now - self._made_at
+        current = self._number == self._bus.number and old_s < (SNAPSHOT_S if self._bus.untold else STILL_S)
+        if self._packed is None or not current:
+            self._make()
+            self._made_at = now
+        assert self._packed is not None
+        return self._packed
+
+    def _make(self) -> None:
+        bus = self._bus
+        head = {
+            "epoch": bus.epoch,
+            "number": bus.number,
+            "now": shape.ms(self._hub.clock.now()),
+            "roster": self._roster.version,
+            "alarms": [shape.alarm(it) for it in self._hub.book.standing()],
+            "commands": [shape.command(bus.words, it) for it in bus.under_way.values()],
+        }
+        self._number = bus.number
+        self._serial += 1
+        body = b'%s,"states":{%s}}' % (encode(head)[:-1], b",".join(bus.states()))
+        self._packed = Packed(body, cache=b"no-store", tag=f"{bus.epoch}.{bus.number}.{self._serial}")
+
+
+# ---- routes -------------------------------------------------------------------------------------------------------
+
+
+async def roster(request: Request) -> Response:
+    """Who is there: areas, devices in columns, and their nameplates.
+
+    Changes rarely: keep it, and ask with If-None-Match. `plate` is a device's number in `plates`.
+    """
+    return await desk(request).roster.packed.answer(request)
+
+
+async def snapshot(request: Request) -> Response:
+    """How everything is: latest values of every device, standing alarms, commands under way.
+
+    For a live page: open /api/v1/live first, then take this, then drop frames whose number is not above `number`.
+    `states` has for each device what the stream's `s:DEVICE` has. When `roster` is not the version that you have,
+    fetch the roster first: values stand in the order of its points.
+    """
+    return await desk(request).snapshot.packed.answer(request)
+
+
+async def devices(request: Request, wanted: Annotated[Wanted, Query()]) -> Response:
+    """Devices by id, page by page, filtered by kind, area (and all below it) or a part of their name or id.
+
+    `next` is what to give as `after` for the next page; null on the last.
+    """
+    it = desk(request)
+    members, ids = it.house.hub.members, it.roster.ids
+    codes = it.roster.within(wanted.area) if wanted.area else None
+    part = wanted.q.casefold()
+    limit = max(1, min(wanted.limit, MAX_PAGE))
+    found: list[dict[str, Any]] = []
+    for id in ids[_first_after(ids, wanted.after) :]:
+        device = members[id].device
+        if wanted.kind and device.kind != wanted.kind:
+            continue
+        if codes is not None and device.area not in codes:
+            continue
+        if part and part not in id and part not in device.name.casefold():
+            continue
+        found.append(shape.device(device))
+        if len(found) > limit:
+            break
+    more = len(found) > limit
+    return json(encode({"devices": found[:limit], "next": found[limit - 1]["id"] if more else None}))
+
+
+async def device(request: Request, device_id: DeviceId) -> Response:
+    """One device with its latest readings, whole: device time, our time, quality, and why when it is not good."""
+    it = known_device(request, device_id)
+    house = desk(request).house
+    told = shape.device(it)
+    if caller(request).may(Right.COMMISSION):
+        told["address"] = it.address
+    told["readings"] = [shape.reading(house.words, slot) for slot in house.slots(it.id).values()]
+    return json(encode(told))
+
+
+async def nameplate(request: Request, device_id: DeviceId) -> Response:
+    """All that a device can tell (points) and all that it can be told (actions)."""
+    it = known_device(request, device_id)
+    return json(encode({"device": it.id, **shape.nameplate(desk(request).house.plate(it.id))}))
+
+
+async def areas(request: Request) -> Response:
+    """The tree of city, towns and villages."""
+    return json(encode({"areas": [shape.area(it) for it in desk(request).house.areas.values()]}))
+
+
+def _first_after(ids: list[str], after: str) -> int:
+    return bisect_right(ids, after) if after else 0
+
+
+def _areas_within(parents: dict[str, str]) -> dict[str, set[str]]:
+    """Area -> itself and all below it."""
+    within: dict[str, set[str]] = {code: {code} for code in parents}
+    for code in parents:
+        above, steps = parents.get(code, ""), 0
+        while above in within and steps < len(parents):
+            within[above].add(code)
+            above, steps = parents.get(above, ""), steps + 1
+    return within
