@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import csv
 import math
+import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TextIO
+from pathlib import Path
+from typing import Any, Protocol, TextIO
 from zoneinfo import ZoneInfo
 
+from hub.clock import Clock
 from hub.config import Site
 from hub.contract import BadConfig
-from hub.historian.base import Historian, to_datetime, to_us
+from hub.historian.base import Historian, HistoryUnavailable, to_datetime, to_us
 from hub.historian.catalogue import Catalogue
+from hub.historian.engine import EmbeddedHistorian
+from hub.house import open_ledger
 from hub.ledger.ledger import Ledger
+from hub.ledger.trouble import LedgerUnavailable
 from hub.model import Kind, Quality
 from hub.words import Catalogue as Sentences
+from hub.words import house_words
 
 PAGE = 1_000  # entries read from the ledger at once
 CHUNK = timedelta(days=1)  # of history read at once
@@ -26,6 +33,51 @@ DEFAULT_SPAN = timedelta(days=1)
 _FORMULA = ("=", "+", "-", "@", "\t")  # a spreadsheet would run these
 
 Rows = AsyncIterator[Sequence[Any]]
+
+
+class Order(Protocol):
+    """What is to be exported (the command line's own object)."""
+
+    what: str
+    device: str
+    point: list[str]
+    start: str
+    end: str
+    output: Path | None
+
+
+async def export(site: Site, clock: Clock, order: Order) -> int:
+    """Write what `order` asks for; how many rows. Raises BadConfig."""
+    period = Period(order.start, order.end, site.hub.site.zone, clock.now())
+    try:
+        if order.output is None:
+            return await _export(site, clock, order, period, sys.stdout)
+        with order.output.open("w", encoding="utf-8", newline="") as out:
+            return await _export(site, clock, order, period, out)
+    except (LedgerUnavailable, HistoryUnavailable) as error:
+        raise BadConfig(str(error)) from None
+    except OSError as error:
+        raise BadConfig(f"{order.output} › cannot be written: {error.strerror}. Choose another file") from None
+
+
+async def _export(site: Site, clock: Clock, order: Order, period: Period, out: TextIO) -> int:
+    if order.what == "devices":
+        return await write(devices(site), out)
+    if order.what == "readings":
+        historian = await EmbeddedHistorian.open(site.data / "history", clock)
+        try:
+            rows = readings(site, historian, historian.catalogue, order.device, order.point, period)
+            return await write(rows, out)
+        finally:
+            await historian.close()
+    ledger = await open_ledger(site, clock)
+    language = site.hub.site.language
+    try:
+        if order.what == "alarms":
+            return await write(alarms(ledger, order.device, period, language), out)
+        return await write(commands(ledger, order.device, period, house_words(), language), out)
+    finally:
+        await ledger.close()
 
 
 class Period:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -24,6 +23,7 @@ from hub.historian.collector import Collector
 from hub.historian.engine import EmbeddedHistorian
 from hub.hub import Hub, Puzzle
 from hub.ledger.ledger import Ledger
+from hub.ledger.trouble import LedgerUnavailable
 from hub.model import Action, Alarm, Area, CommandRecord, Device, Nameplate, Reading, Words
 from hub.slot import Slot
 from hub.supervise import Supervisor
@@ -121,8 +121,7 @@ class House:
         demo: bool = False,
     ) -> House:
         """Everything but the drivers is up when this returns. Raises LedgerUnavailable, HistoryUnavailable."""
-        make_data_folder(site.data)
-        ledger = await Ledger.open(ledger_url or f"sqlite:///{site.data / 'ledger.sqlite'}", clock)
+        ledger = await open_ledger(site, clock, ledger_url)
         try:
             historian = await EmbeddedHistorian.open(site.data / "history", clock)
         except BaseException:
@@ -271,6 +270,10 @@ class _HubHistory:
         self.offer = collector.offer
 
 
-def make_data_folder(folder: Path) -> None:
-    """Make data/ (rights 0700). Raises OSError when that cannot be."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+async def open_ledger(site: Site, clock: Clock, url: str = "") -> Ledger:
+    """The site's ledger, its folder made if need be (rights 0700). Raises LedgerUnavailable."""
+    try:
+        site.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise LedgerUnavailable(f"{site.data} › cannot be made: {error.strerror}. Check the folder's rights") from None
+    return await Ledger.open(url or f"sqlite:///{site.data / 'ledger.sqlite'}", clock)
