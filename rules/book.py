@@ -1,0 +1,172 @@
+"""class Book: all rules of the house on all its devices, as the hub wants them (hub.contract.Judgement)."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from hub.contract import Finding
+from hub.model import Alarm, AlarmState, Device, Nameplate, Quality, Words
+from hub.slot import Slot
+from rules.engine import Instance, Phase
+from rules.errors import BadRule
+from rules.rule import Rule
+
+
+class Hold(Struct, frozen=True):
+    """A hold that is running, to be kept over a restart: `phase` is PENDING or RETURNING."""
+
+    device: str
+    rule: str
+    phase: Phase
+    began: datetime
+
+
+class Blind(Struct, frozen=True):
+    """A rule that cannot be judged now, and for want of which points: (point, quality, why)."""
+
+    rule: str
+    wants: tuple[tuple[str, Quality, Words | None], ...]
+
+
+class Book:
+    """Which instances wake on which point, which wait for a time, and which cannot see."""
+
+    def __init__(self, rules: Iterable[Rule], plate_of: Callable[[Device], Nameplate]) -> None:
+        self.rules = tuple(rules)
+        self.left_out: dict[str, tuple[str, ...]] = {}  # device -> why a rule that selects it is not judged on it
+        self._plate_of = plate_of
+        self._instances: dict[str, list[Instance]] = {}
+        self._kept: dict[tuple[str, str], _Kept] = {}  # of instances that are not bound (yet, or any more)
+        self._timers: list[tuple[datetime, int, Instance]] = []
+        self._count = 0
+
+    # ---- who is judged --------------------------------------------------------------------------------------------
+
+    def bind(self, device: Device, slots: Mapping[str, Slot]) -> Mapping[str, tuple[Instance, ...]]:
+        """Make this device's instances; for each point those that wake when it has a new reading.
+
+        A rule that cannot be on this device is left out, and `left_out` says why: the others go on.
+        """
+        plate = Nameplate({key: slot.point for key, slot in slots.items()}, self._plate_of(device).actions)
+        called = device.profile or device.id
+        mistakes: list[str] = []
+        instances: list[Instance] = []
+        for rule in self.rules:
+            if not rule.selects(device):
+                continue
+            for part in rule.parts(plate.points):
+                if not rule.is_about(plate.points, part):
+                    continue
+                try:
+                    rule.check(plate, part, called)
+                except BadRule as bad:
+                    mistakes += bad.within(rule.place)
+                    continue
+                instances.append(self._resume(Instance(rule, device, part, slots)))
+        self._instances[device.id] = instances
+        self.left_out[device.id] = tuple(mistakes)
+        wakes: dict[str, list[Instance]] = {}
+        for it in instances:
+            for slot in it.reads():
+                wakes.setdefault(slot.point.key, []).append(it)
+        return {key: tuple(woken) for key, woken in wakes.items()}
+
+    def unbind(self, device: str) -> None:
+        """Let a device's instances go; where they stand is kept in case it comes back."""
+        self.left_out.pop(device, None)
+        for it in self._instances.pop(device, ()):
+            if it.phase is not Phase.NORMAL:
+                self._kept[device, it.id] = _Kept(it.phase, it.since, it.began)
+            it.due = it.queued = None
+
+    def restore(self, standing: Iterable[Alarm], holds: Iterable[Hold] = ()) -> None:
+        """After a restart: these alarms stand, so their rules start raised and do not announce them again."""
+        for alarm in standing:
+            if alarm.state in (AlarmState.UNACKNOWLEDGED, AlarmState.ACKNOWLEDGED):
+                self._kept[alarm.device, alarm.rule] = _Kept(Phase.RAISED, alarm.since, None)
+        for hold in holds:
+            place = (hold.device, hold.rule)
+            kept = self._kept.get(place)
+            if (kept is None) == (hold.phase is Phase.PENDING):
+                self._kept[place] = _Kept(hold.phase, kept.since if kept else None, hold.began)
+        for instances in self._instances.values():
+            for it in instances:
+                self._resume(it)
+
+    def holds(self) -> list[Hold]:
+        """The holds that are running now, for `restore` after a restart."""
+        every = (it for instances in self._instances.values() for it in instances)
+        return [Hold(it.device.id, it.id, it.phase, it.began) for it in every if it.began is not None]
+
+    def orphans(self) -> list[tuple[str, str]]:
+        """(device, rule) of standing alarms that no rule of a bound device will ever end: the rule is gone."""
+        return [place for place, kept in self._kept.items() if place[0] in self._instances and kept.phase != "pending"]
+
+    def unknown(self, device: str) -> list[Blind]:
+        """The rules that cannot be judged on this device now, and why."""
+        blind = ((it, it.blind()) for it in self._instances.get(device, ()))
+        return [
+            Blind(it.id, tuple((slot.point.key, slot.quality, slot.why) for slot in slots))
+            for it, slots in blind
+            if slots
+        ]
+
+    # ---- judging --------------------------------------------------------------------------------------------------
+
+    def step(self, tokens: Iterable[Instance], at: datetime) -> Sequence[Finding]:
+        """Judge the woken rules at the time of the readings that woke them."""
+        found: list[Finding] = []
+        for it in tokens:
+            if it.phase is Phase.NORMAL and it.when() is not True:
+                continue  # the usual case by far
+            event = it.step(at)
+            if event is not None:
+                found.append(it.finding(event, at))
+            elif it.due is not None and it.due != it.queued:
+                self._set_timer(it, it.due)
+        return found
+
+    def tick(self, now: datetime) -> Sequence[Finding]:
+        """Judge what becomes true by time alone: holds that are over."""
+        found: list[Finding] = []
+        while self._timers and self._timers[0][0] <= now:
+            due, _, it = heapq.heappop(self._timers)
+            if it.queued != due:
+                continue  # another timer was set since, or the device is gone
+            it.queued = None
+            if it.due is None:
+                continue
+            if it.due > now:
+                self._set_timer(it, it.due)
+            elif (event := it.expire()) is not None:
+                found.append(it.finding(event, now))
+        return found
+
+    def next_due(self) -> datetime | None:
+        """When `tick` could next find something."""
+        return self._timers[0][0] if self._timers else None
+
+    def _set_timer(self, it: Instance, due: datetime) -> None:
+        """One timer an instance: a hold that began anew is looked at when the old timer rings."""
+        if it.queued is None or due < it.queued:
+            self._count += 1
+            it.queued = due
+            heapq.heappush(self._timers, (due, self._count, it))
+
+    def _resume(self, it: Instance) -> Instance:
+        kept = self._kept.pop((it.device.id, it.id), None)
+        if kept is not None:
+            it.phase, it.since, it.began = kept.phase, kept.since, kept.began
+        return it
+
+
+class _Kept(Struct, frozen=True):
+    """Where an instance stood."""
+
+    phase: Phase
+    since: datetime | None
+    began: datetime | None

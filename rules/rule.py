@@ -1,0 +1,129 @@
+"""A rule as its author wrote it: which devices it is about, what must be so, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from fnmatch import fnmatchcase
+
+from hub.model import Device, Nameplate, Point, Severity, Title
+from rules.condition import EACH, Condition, resolve
+from rules.errors import BadRule, did_you_mean
+from rules.function import Compare, Const, Read, Truth
+from rules.say import Template
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One `[[rule]]`. On a device it becomes one instance, or one for each part that `each` matches."""
+
+    name: str
+    kind: str
+    when: Condition
+    severity: Severity
+    say: Mapping[str, Template]
+    do: Title
+    hold: timedelta
+    until: Condition | None
+    until_hold: timedelta
+    profile: tuple[str, ...]
+    device: tuple[str, ...]
+    each: str
+    then: tuple[str, ...]
+    story: str
+    place: str  # 'rules/pumps.toml › rule "pump over-pressure"'
+
+    def selects(self, device: Device) -> bool:
+        return (
+            device.kind == self.kind
+            and (not self.profile or device.profile in self.profile)
+            and (not self.device or device.id in self.device)
+        )
+
+    def parts(self, points: Mapping[str, Point]) -> list[str]:
+        """The parts of a device that this rule is about: pump1, pump2, … or the device itself, which is ""."""
+        if not self.each:
+            return [""]
+        parts = dict.fromkeys(key.partition(".")[0] for key in points if "." in key)
+        return [part for part in parts if fnmatchcase(part, self.each)]
+
+    def id(self, part: str) -> str:
+        """The name of its alarm."""
+        return f"{self.name} / {part}" if part else self.name
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        return (self.when,) if self.until is None else (self.when, self.until)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every point that it reads or speaks of, as written."""
+        said = (name for template in self.say.values() for name in template.names)
+        return tuple(dict.fromkeys((*(name for c in self.conditions for name in c.names), *said)))
+
+    def lacks(self, points: Mapping[str, Point], part: str) -> list[str]:
+        """The names that stand for no point of this nameplate."""
+        return [name for name in self.names if resolve(name, part) not in points]
+
+    def is_about(self, points: Mapping[str, Point], part: str) -> bool:
+        """Whether the part is such a part at all: "pumps.total" makes no pump of "pumps"."""
+        mine = [name for name in self.names if name.startswith(EACH)]
+        return not part or not mine or any(resolve(name, part) in points for name in mine)
+
+    def asks(self, part: str) -> tuple[str, ...]:
+        """The actions that it asks for when it raises."""
+        return tuple(resolve(action, part) for action in self.then)
+
+    def check(self, plate: Nameplate, part: str, called: str) -> None:
+        """Whether it can be on this nameplate. Raises BadRule with all mistakes; `called` names the plate in them."""
+        mistakes: list[str] = []
+        truths: list[Truth] = []
+        for condition in self.conditions:
+            try:
+                truths.append(condition.on(plate.points, part, called).truth)
+            except BadRule as bad:
+                mistakes += bad.mistakes
+        if len(truths) == 2 and (overlap := _overlap(*truths)):
+            mistakes.append(f'until "{self.until and self.until.text}": {overlap}')
+        for template in self.say.values():
+            mistakes += (f"say › {mistake}" for mistake in template.check(plate.points, part, called))
+        for action in self.asks(part):
+            mistakes += _action(plate, action, called)
+        if mistakes:
+            raise BadRule(*dict.fromkeys(mistakes))
+
+    def strange_units(self) -> list[str]:
+        """The units in its conditions that are not on the list, without a nameplate to hold them against."""
+        return [f"{self.place} › {mistake}" for condition in self.conditions for mistake in condition.strange_units()]
+
+
+def _action(plate: Nameplate, key: str, called: str) -> list[str]:
+    action = plate.actions.get(key)
+    if action is None:
+        hint = did_you_mean(key, plate.actions, "Actions")
+        return [f'then › "{key}" is not an action of {called}.{hint}']
+    if action.args:
+        wants = ", ".join(arg.key for arg in action.args)
+        return [f'then › "{key}" wants to be told {wants}; a rule can ask only for actions without arguments']
+    return []
+
+
+def _overlap(when: Truth, until: Truth) -> str:
+    """`x > 3.2` until `x < 3.5`: the limits contradict each other between 3.2 and 3.5."""
+    above, below = _limit(when), _limit(until)
+    if above is None or below is None or above[0] != below[0]:
+        return ""
+    (_, sign, limit), (_, back, ends) = above, below
+    if sign[0] == ">" and back[0] == "<" and ends > limit:
+        return f"ends the alarm while it is still met. Write a limit that is not above {limit:g}"
+    if sign[0] == "<" and back[0] == ">" and ends < limit:
+        return f"ends the alarm while it is still met. Write a limit that is not below {limit:g}"
+    return ""
+
+
+def _limit(truth: Truth) -> tuple[int, str, float] | None:
+    match truth:
+        case Compare((sign,), (Read(index), Const(value))):
+            return index, sign, value
+    return None
