@@ -24,7 +24,7 @@ from hub.contract import BadConfig
 if TYPE_CHECKING:
     from hub.config import Site
     from hub.house import House
-    from rules.book import Book
+    from rules.load import Rules
 
 WRONG = 2  # exit code: a mistake of the author, said in words
 GRACEFUL_S = 2  # open event streams are given so long when the house closes
@@ -132,17 +132,18 @@ def _init(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    site, book, stories = _read(args.dir)
-    print(f"{args.dir}: {len(site.areas)} areas, {len(site.devices)} devices, {len(book.rules)} rules, "
+    site, rules, stories = _read(args.dir)
+    print(f"{args.dir}: {len(site.areas)} areas, {len(site.devices)} devices, {len(rules)} rules, "
           f"{stories} stories played. No mistakes.")  # fmt: skip
+    for warning in rules.warnings:
+        print(f"note: {warning}")
     return 0
 
 
-def _read(folder: Path) -> tuple[Site, Book, int]:
+def _read(folder: Path) -> tuple[Site, Rules, int]:
     """Everything of a site that can be wrong before it runs. Raises BadConfig with all of it."""
     from drivers import DRIVERS
     from hub.config import read_site
-    from rules.book import Book
     from rules.load import load_rules
     from rules.story import play_all
 
@@ -152,15 +153,15 @@ def _read(folder: Path) -> tuple[Site, Book, int]:
         site = read_site(folder, DRIVERS)
     except BadConfig as bad:
         mistakes.extend(bad.mistakes)
-    plates = {d.id: (d, site.plates[d.id]) for d in site.devices} if site else {}
+    fleet = [(device, site.plates[device.id]) for device in site.devices] if site else []
     try:
-        rules = load_rules(folder / "rules", [*plates.values()])
+        rules = load_rules(folder / "rules", fleet)
         stories = play_all(rules)
     except BadConfig as bad:
         mistakes.extend(bad.mistakes)
     if site is None or mistakes:
         raise BadConfig(*mistakes)
-    return site, Book(rules, lambda device: site.plates[device.id]), stories
+    return site, rules, stories
 
 
 # ---- run ----------------------------------------------------------------------------------------------------------
@@ -168,12 +169,12 @@ def _read(folder: Path) -> tuple[Site, Book, int]:
 
 def _run(args: argparse.Namespace) -> int:
     _log_to_stderr()
-    site, book, _ = _read(args.dir)
+    site, rules, _ = _read(args.dir)
     http = site.hub.http
     listener = _listen(http.host, args.port or http.port)
     for name, host, port in _ports(site):
         _listen(host, port, f"hub.toml › drivers.{name}").close()
-    return _loop(_serve(site, book, listener))
+    return _loop(_serve(site, rules, listener))
 
 
 def _ports(site: Site) -> list[tuple[str, str, int]]:
@@ -185,7 +186,8 @@ def _ports(site: Site) -> list[tuple[str, str, int]]:
 def _listen(host: str, port: int, place: str = "hub.toml › http") -> socket.socket:
     """A bound socket. Raises Refused when the port is taken or may not be used."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Of protocol TCP by name: else asyncio's own loop leaves Nagle on, and every answer on a kept connection takes 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -209,12 +211,12 @@ def _loop(work: Any) -> int:
         return int(runner.run(work))
 
 
-async def _serve(site: Site, book: Book, listener: socket.socket, demo: Any = None) -> int:
+async def _serve(site: Site, rules: Rules, listener: socket.socket, demo: Any = None) -> int:
     """The house and its console until a signal comes."""
     from drivers import DRIVERS
     from hub.house import House
 
-    house = await _open(House, site, book, DRIVERS, demo is not None)
+    house = await _open(House, site, rules, DRIVERS, demo is not None)
     try:
         if demo is not None:
             await _demo_users(house)
@@ -224,8 +226,8 @@ async def _serve(site: Site, book: Book, listener: socket.socket, demo: Any = No
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        if demo is not None:
-            await demo.say_hello(house)
+        for line in demo.hello(house) if demo is not None else (f"console: http://{_where(listener)}/",):
+            print(line, flush=True)
         waiting = asyncio.ensure_future(stop.wait())
         await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
@@ -235,11 +237,13 @@ async def _serve(site: Site, book: Book, listener: socket.socket, demo: Any = No
         await house.close()
 
 
-async def _open(kind: type[House], site: Site, book: Book, drivers: Any, demo: bool) -> House:
+async def _open(kind: type[House], site: Site, rules: Rules, drivers: Any, demo: bool) -> House:
     from hub.historian.base import HistoryUnavailable
     from hub.ledger.trouble import LedgerUnavailable
+    from rules.book import Book
 
     try:
+        book = Book(rules, lambda device: site.plates[device.id])
         return await kind.open(site, SystemClock(), book, drivers, demo=demo)
     except (LedgerUnavailable, HistoryUnavailable) as error:
         raise Refused(str(error)) from None
@@ -279,8 +283,19 @@ def _demo(args: argparse.Namespace) -> int:
 
     listener = _listen("127.0.0.1", args.port, "--port")
     with Demo(args.dir, args.port) as demo:
-        site, book, _ = _read(args.dir)
-        return _loop(_serve(site, book, listener, demo))
+        site, rules, _ = _read(args.dir)
+        return _loop(_serve(site, rules, listener, demo))
+
+
+async def _demo_users(house: House) -> None:
+    """The demo's log-ins, once. They are known to everybody: the demo listens on loopback only."""
+    from dashboards.auth import add_person
+    from hub.demo import USERS
+
+    there = {person.name for person in await house.ledger.people.persons()}
+    for name, password, roles, full_name in USERS:
+        if name not in there:
+            await add_person(house.ledger, name, full_name, password, roles, "zh-CN", by="demo")
 
 
 def _fault(args: argparse.Namespace) -> int:
@@ -329,16 +344,16 @@ def _password(args: argparse.Namespace) -> str:
 
 async def _user_in(args: argparse.Namespace, password: str) -> int:
     from dashboards.auth import WeakPassword, add_person, set_password
+    from drivers import DRIVERS
     from hub.config import read_site
     from hub.house import open_ledger
-
-    from drivers import DRIVERS  # isort: skip
+    from hub.ledger.trouble import AlreadyWritten
 
     site = read_site(args.dir, DRIVERS)
     ledger = await open_ledger(site, SystemClock())
     try:
         if args.what == "list":
-            for person in await ledger.people.all():
+            for person in await ledger.people.persons():
                 print(f"{person.name:24} {', '.join(person.roles):32} {person.full_name}")
         elif args.what == "add":
             await add_person(
@@ -348,6 +363,8 @@ async def _user_in(args: argparse.Namespace, password: str) -> int:
         else:
             await set_password(ledger, args.name, password)
             print(f"{args.name} has a new password; open sessions have ended.")
+    except AlreadyWritten:
+        raise Refused(f"{args.name} › is a user already. `fieldhub user {args.dir} password {args.name}`") from None
     except (WeakPassword, LookupError) as error:
         raise Refused(f"{args.name} › {error}") from None
     finally:
@@ -366,10 +383,10 @@ def _decode(args: argparse.Namespace) -> int:
         raw = bytes.fromhex("".join(text.replace("0x", " ").replace(":", " ").replace(",", " ").split()))
     except ValueError as error:
         raise Refused(f"{text[:40]!r} › is not hex: {error}. Write bytes like 01 03 00 00 00 0A C5 CD") from None
-    lines = explain(raw, args.framing)
+    whole, lines = explain(raw, args.framing)
     for line in lines:
         print(line)
-    return 0 if lines and not any("broken" in line for line in lines) else 1
+    return 0 if whole else 1
 
 
 def _export(args: argparse.Namespace) -> int:
@@ -383,6 +400,11 @@ def _export(args: argparse.Namespace) -> int:
     count = asyncio.run(export(site, SystemClock(), args))
     print(f"{count} rows", file=sys.stderr)
     return 0
+
+
+def _where(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _log_to_stderr() -> None:

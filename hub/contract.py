@@ -77,7 +77,8 @@ class DriverSpec(Struct, frozen=True):
     """How the house makes a driver. `open` checks everything and never touches the network.
 
     `nameplate(device)` is the device's plate by its profile; raises BadConfig when profile or settings are wrong.
-    `check(device)` raises BadConfig when the address cannot be used.
+    `check(device)` raises BadConfig when the address cannot be used. `listens(options)`: the (host, port) it will listen
+    on, so that a port in use is said before anything is started.
     """
 
     name: str
@@ -85,6 +86,7 @@ class DriverSpec(Struct, frozen=True):
     open: Callable[[Any, Clock], Driver]
     nameplate: Callable[[Device], Nameplate]
     check: Callable[[Device], None]
+    listens: Callable[[Any], Sequence[tuple[str, int]]] = lambda options: ()
 
 
 class BadConfig(ValueError):
