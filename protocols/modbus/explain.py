@@ -9,6 +9,7 @@ from protocols.modbus.pdu import (
     Read,
     ReadWriteWords,
     Refusal,
+    Unknown,
     Values,
     Why,
     WriteWords,
