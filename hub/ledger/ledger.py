@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, func, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Select, func, select
 
 from hub.clock import Clock
-from hub.ledger.database import READERS, open_database, place_of
+from hub.ledger.database import open_database, place_of
 from hub.ledger.entries import (
     ALARM,
     COMMAND,
@@ -32,8 +30,10 @@ from hub.ledger.entries import (
     chain,
     draft,
 )
+from hub.ledger.people import People
+from hub.ledger.places import Places
+from hub.ledger.reader import Reader
 from hub.ledger.tables import entry, word
-from hub.ledger.trouble import unavailable
 from hub.ledger.writer import Trouble, Writer
 from hub.model import AlarmChange, AlarmEvent, Command, Receipt, Stage
 
@@ -41,7 +41,6 @@ PAGE_LIMIT = 1_000  # rows that one read of a history gives at most
 VERIFY_PAGE = 2_000  # rows in memory while the chain is verified
 IDS_A_QUERY = 500  # ids in one IN (…)
 
-T = TypeVar("T")
 Life = tuple[Command, list[Receipt]]  # a command, and its receipts so far, oldest first
 
 
@@ -51,26 +50,25 @@ class Ledger:
     Belongs to the event loop it was opened in. Every read raises LedgerUnavailable when the database cannot be read.
     """
 
-    def __init__(self, place: str, writer: Writer, reading: Engine, writing: Engine) -> None:
+    def __init__(self, place: str, writer: Writer, reader: Reader) -> None:
         self.place = place
+        self.people = People(writer, reader)
+        self.places = Places(writer, reader)
         self._writer = writer
-        self._reading = reading
-        self._writing = writing
-        self._readers = ThreadPoolExecutor(READERS, "ledger-reader")
+        self._reader = reader
 
     @classmethod
     async def open(cls, url: str, clock: Clock) -> Ledger:
         """Make the database or bring it to the newest revision. Raises LedgerUnavailable: place › what › remedy."""
         writing, reading = await asyncio.to_thread(open_database, url)
         place = place_of(url)
-        return cls(place, Writer(writing, place, clock), reading, writing)
+        return cls(place, Writer(writing, place, clock), Reader(reading, place))
 
     async def close(self) -> None:
         """Write what waits, then let go of the database."""
+        self.people.save_seen()
         await self._writer.close()
-        await asyncio.to_thread(self._readers.shutdown)
-        self._reading.dispose()
-        self._writing.dispose()
+        await self._reader.close()
 
     # ---- writing --------------------------------------------------------------------------------------------------
 
@@ -109,7 +107,7 @@ class Ledger:
             )
             return [as_alarm_change(body) for _, body in _in_order(rows)]
 
-        return await self._read(read)
+        return await self._reader.run(read)
 
     async def alarm_changes(self, occurrence: str) -> list[AlarmChange]:
         """The life of one occurrence, oldest first."""
@@ -169,7 +167,7 @@ class Ledger:
             entry.c.topic == action,
             entry.c.at >= since,
         )
-        return await self._read(lambda connection: int(connection.execute(count).scalar_one()))
+        return await self._reader.run(lambda connection: int(connection.execute(count).scalar_one()))
 
     # ---- all entries ----------------------------------------------------------------------------------------------
 
@@ -201,24 +199,12 @@ class Ledger:
                     seq, prev = row.seq, row.hash
             return None
 
-        return await self._read(read)
+        return await self._reader.run(read)
 
     # ---- how it reads ---------------------------------------------------------------------------------------------
 
-    async def _read(self, read: Callable[[Connection], T]) -> T:
-        """Run `read` in a reader's thread, with one snapshot of the database."""
-
-        def run() -> T:
-            try:
-                with self._reading.connect() as connection:
-                    return read(connection)
-            except DBAPIError as error:
-                raise unavailable(self.place, "cannot be read", error) from error
-
-        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
-
     async def _entries(self, query: Select[Any]) -> list[Entry]:
-        return await self._read(lambda connection: [Entry(*row) for row in connection.execute(query)])
+        return await self._reader.run(lambda connection: [Entry(*row) for row in connection.execute(query)])
 
     async def _lives(self, commands: Select[Any]) -> list[tuple[int, Life]]:
         def read(connection: Connection) -> list[tuple[int, Life]]:
@@ -226,7 +212,7 @@ class Ledger:
             receipts = _receipts(connection, [it.subject for it in found])
             return [(it.seq, (as_command(it.body), receipts[it.subject])) for it in found]
 
-        return await self._read(read)
+        return await self._reader.run(read)
 
 
 def _of(kind: str) -> Select[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import StatementError
 
 
 class LedgerUnavailable(RuntimeError):
@@ -29,12 +29,16 @@ _REMEDIES = (
     ("unable to open", "Check that its folder is there and that the hub's user may read and write it."),
     ("connection", "Check that the database server runs and that the URL is right."),
 )
-_ELSE = "See the message; the hub tries again with each new entry."
+_ELSE = {
+    "cannot be opened": "Nothing was changed.",
+    "cannot be written": "Nothing of it was written; the hub tries again by itself.",
+    "cannot be read": "The next read tries again.",
+}
 
 
-def unavailable(place: str, what: str, error: DBAPIError) -> LedgerUnavailable:
-    """`what` is "cannot be written" or the like."""
+def unavailable(place: str, what: str, error: StatementError) -> LedgerUnavailable:
+    """`what` is one of _ELSE."""
     reason = " ".join(str(error.orig).split())
     low = reason.lower()
-    remedy = next((remedy for sign, remedy in _REMEDIES if sign in low), _ELSE)
+    remedy = next((remedy for sign, remedy in _REMEDIES if sign in low), _ELSE[what])
     return LedgerUnavailable(f"{place} › {what}: {reason}. {remedy}")

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, insert, select
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 
 from hub.clock import Clock
 from hub.ledger.entries import COMMAND, RECEIPT, START, Draft, Note, draft, seal
@@ -90,26 +90,29 @@ class Writer:
 
     async def close(self) -> None:
         """Write what waits, then take no more."""
-        self._closed = True
         if self._retrying:
             self._retrying.cancel()
             await asyncio.wait([self._retrying])
+        if self._gap:
+            self._tell(self._gap)
+        self._closed = True
         while self._busy or self._waiting:
             await asyncio.wait([self._busy]) if self._busy else await asyncio.sleep(0)
         await asyncio.to_thread(self._thread.shutdown)
+        self._engine.dispose()
 
     def _take(self, drafts: tuple[Draft, ...], job: Job | None) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
         unit = _Unit(drafts, job, loop.create_future())
         if self._closed:
             unit.done.set_exception(LedgerUnavailable(f"{self._place} › is closed: the hub is stopping."))
+            unit.done.exception()
         elif self._weight + unit.weight > QUEUE_LIMIT:
             error = LedgerUnavailable(
                 f"{self._place} › {self._weight} entries wait for the disk, {QUEUE_LIMIT} is the most: "
                 "the disk is too slow or hangs. Check it; writing goes on by itself."
             )
-            unit.done.set_exception(error)
-            self._failed(error, len(drafts))
+            self._refuse(unit, error)
         else:
             self._waiting.append(unit)
             self._weight += unit.weight
@@ -130,10 +133,7 @@ class Writer:
         outcomes = [bug] * len(batch) if bug else work.result()
         for unit, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, BaseException):
-                if not isinstance(outcome, ValueError | LookupError):  # those are the asker's own
-                    self._failed(outcome, 0 if unit.done is self._telling else len(unit.drafts))
-                if not unit.done.done():
-                    unit.done.set_exception(outcome)
+                self._refuse(unit, outcome)
             else:
                 self.healthy = True
                 if not unit.done.done():
@@ -141,6 +141,13 @@ class Writer:
         self._start()
 
     # ---- when the disk fails --------------------------------------------------------------------------------------
+
+    def _refuse(self, unit: _Unit, error: BaseException) -> None:
+        if not unit.done.done():
+            unit.done.set_exception(error)
+        if not isinstance(error, ValueError | LookupError):  # those are the asker's own mistakes
+            unit.done.cancelled() or unit.done.exception()  # it is said in `last_error`: nobody needs to await it
+            self._failed(error, 0 if unit.done is self._telling else len(unit.drafts))
 
     def _failed(self, error: BaseException, refused: int) -> None:
         gap = self._gap or Trouble(self._clock.now(), "")
@@ -153,12 +160,15 @@ class Writer:
         """Try to write down since when nothing could be written, until that succeeds."""
         while gap := self._gap:
             await self._clock.sleep(RETRY_S)
-            body = {"event": "ledger_unavailable", "since": gap.at, "refused": gap.refused, "why": gap.text}
-            self._telling = self.append([draft(Note("hub", self._clock.now(), body=body))])
             with suppress(LedgerUnavailable):
-                await self._telling
+                await self._tell(gap)
                 if self._gap is gap:  # otherwise more was refused meanwhile: say that too
                     self._gap = None
+
+    def _tell(self, gap: Trouble) -> asyncio.Future[int]:
+        body = {"event": "ledger_unavailable", "since": gap.at, "refused": gap.refused, "why": gap.text}
+        self._telling = self.append([draft(Note("hub", self._clock.now(), body=body))])
+        return self._telling
 
     # ---- in the thread --------------------------------------------------------------------------------------------
 
@@ -167,13 +177,19 @@ class Writer:
         try:
             with self._engine.begin() as connection:
                 return self._write(connection, batch)
-        except (IntegrityError, ValueError, LookupError) as error:
-            if len(batch) > 1:  # one of them is to blame: the others shall not pay for it
-                return [outcome for unit in batch for outcome in self._commit([unit])]
-            return [_already_written(error) if isinstance(error, IntegrityError) else error]
-        except DBAPIError as error:
-            self._engine.dispose()  # the next try starts from a fresh connection
-            return [unavailable(self._place, "cannot be written", error)] * len(batch)
+        except StatementError as error:
+            blame = _asker_at_fault(error)
+            if blame is None:
+                self._commands.clear()
+                self._engine.dispose()  # the next try starts from a fresh connection
+                return [unavailable(self._place, "cannot be written", error)] * len(batch)
+        except (ValueError, LookupError) as error:
+            blame = error
+        self._commands.clear()  # it may have learnt from what was undone
+        if len(batch) == 1:
+            return [blame]
+        middle = len(batch) // 2  # the others shall not pay for it, and need not be written one by one
+        return self._commit(batch[:middle]) + self._commit(batch[middle:])
 
     def _write(self, connection: Connection, batch: list[_Unit]) -> list[Any]:
         # Read anew each time: `fieldhub user` may have written from another process.
@@ -208,6 +224,11 @@ class Writer:
         return replace(it, device=asked[0], topic=asked[1])
 
 
-def _already_written(error: IntegrityError) -> AlreadyWritten:
+def _asker_at_fault(error: StatementError) -> ValueError | LookupError | None:
+    """What to raise at the one who asked; None when it is the database that failed."""
     reason = " ".join(str(error.orig).split())
-    return AlreadyWritten(f"This stands in the ledger already, and nothing was written: {reason}")
+    if isinstance(error, IntegrityError):
+        return AlreadyWritten(f"This stands in the ledger already, and nothing was written: {reason}")
+    if isinstance(error, DataError) or not isinstance(error, DBAPIError):
+        return ValueError(f"This cannot be kept in a database: {reason}")
+    return None
