@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboards.desk import Demo, desk
+from dashboards.desk import Faults, desk
 from dashboards.packed import json
 from dashboards.problems import Problem
 from dashboards.shape import encode, plain
@@ -34,25 +34,25 @@ class Fault(BaseModel):
 async def faults(request: Request) -> Response:
     """Every fault that every simulated station can have, and which are on."""
     try:
-        return json(encode({"faults": plain(await _demo(request).faults())}))
+        return json(encode({"faults": plain(await _faults(request).faults())}))
     except BadConfig as gone:
         raise Problem("not_ready", {"why": str(gone)}) from None
 
 
 async def set_fault(request: Request, it: Fault) -> Response:
     """Switch a fault on or off; `for_s` seconds, or until it is switched off."""
-    demo = _demo(request)
+    there = _faults(request)
     try:
-        await demo.set(it.station, it.fault, it.on, it.for_s)
-        return json(encode({"faults": plain(await demo.faults())}))
+        await there.set(it.station, it.fault, it.on, it.for_s)
+        return json(encode({"faults": plain(await there.faults())}))
     except LookupError as error:
         raise Problem("unknown_fault", {"name": f"{it.station} {it.fault}", "why": str(error)}) from None
     except BadConfig as gone:
         raise Problem("not_ready", {"why": str(gone)}) from None
 
 
-def _demo(request: Request) -> Demo:
+def _faults(request: Request) -> Faults:
     demo = desk(request).demo
     if demo is None:
         raise Problem("no_demo")
-    return demo
+    return demo.desk

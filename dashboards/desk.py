@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hub.house import House
 
 
-class Demo(Protocol):
+class Faults(Protocol):
     """Where the faults of the simulated devices are switched (hub.demo.FaultDesk)."""
 
     async def faults(self) -> Sequence[Mapping[str, Any]]: ...
@@ -30,6 +30,13 @@ class Demo(Protocol):
     async def set(self, station: str, fault: str, on: bool, for_s: float | None = None) -> None:
         """Raises LookupError for a station or fault that is not there."""
         ...
+
+
+class Demo(Protocol):
+    """The simulated devices that the house runs on (hub.demo.Demo)."""
+
+    @property
+    def desk(self) -> Faults: ...
 
 
 class Desk:

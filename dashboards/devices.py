@@ -140,19 +140,24 @@ class Snapshot:
         self._packed: Packed | None = None
         self._number = -1
         self._made_at = 0.0
+        self._making = asyncio.Lock()
         self._serial = 0
 
-    @property
-    def packed(self) -> Packed:
+    async def packed(self) -> Packed:
         """Made anew when a frame has gone out since, or after a while: the stream tells what comes after it."""
-        now = asyncio.get_running_loop().time()
-        old_s = now - self._made_at
-        current = self._number == self._bus.number and old_s < (SNAPSHOT_S if self._bus.untold else STILL_S)
-        if self._packed is None or not current:
-            self._make()
-            self._made_at = now
+        if self._current is None:
+            async with self._making:  # a thousand who come back at once wait for one
+                if self._current is None:
+                    await self._bus.warm()
+                    self._make()
         assert self._packed is not None
         return self._packed
+
+    @property
+    def _current(self) -> Packed | None:
+        old_s = asyncio.get_running_loop().time() - self._made_at
+        fresh = old_s < (SNAPSHOT_S if self._bus.untold else STILL_S)
+        return self._packed if fresh and self._number == self._bus.number else None
 
     def _make(self) -> None:
         bus = self._bus
@@ -165,6 +170,7 @@ class Snapshot:
             "commands": [shape.command(bus.words, it) for it in bus.under_way.values()],
         }
         self._number = bus.number
+        self._made_at = asyncio.get_running_loop().time()
         self._serial += 1
         body = b'%s,"states":{%s}}' % (encode(head)[:-1], b",".join(bus.states()))
         self._packed = Packed(body, cache=b"no-store", tag=f"{bus.epoch}.{bus.number}.{self._serial}")
@@ -188,7 +194,8 @@ async def snapshot(request: Request) -> Response:
     `states` has for each device what the stream's `s:DEVICE` has. When `roster` is not the version that you have,
     fetch the roster first: values stand in the order of its points.
     """
-    return await desk(request).snapshot.packed.answer(request)
+    packed = await desk(request).snapshot.packed()
+    return await packed.answer(request)
 
 
 async def devices(request: Request, wanted: Annotated[Wanted, Query()]) -> Response:

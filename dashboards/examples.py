@@ -17,6 +17,8 @@ from dashboards.packed import Packed
 from dashboards.shape import encode
 from hub.rights import Right
 
+OF_ANY_KIND = ("value", "limit", "becomes", "last_good")  # number, bool, text, place or null, by the point's kind
+
 
 class Map(dict[str, Any]):
     """An object whose keys are names of things, not of fields."""
@@ -357,10 +359,10 @@ _PROBLEM = {
 def of(method: str, path: str, right: Right, do: Callable[..., Any]) -> dict[str, Any]:
     """What the framework needs to describe a route."""
     key = f"{method} {path}"
-    status, answer = ANSWERS[key]
+    status, _ = ANSWERS[key]
     head, _, rest = inspect.cleandoc(do.__doc__ or "").partition("\n\n")
     problems = {422, 500, *PROBLEMS.get(key, ()), *(() if right is Right.OPEN else (401, 403))}
-    answers: dict[int | str, Any] = {status: _answer(key, answer)}
+    answers: dict[int | str, Any] = {}  # the good one is put in by `document`: the framework would drop its nulls
     for number in sorted(problems):
         content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
         answers[number] = {"description": "A problem", "content": content}
@@ -385,8 +387,10 @@ async def document(request: Request) -> Response:
             "csrf": {"type": "apiKey", "in": "header", "name": "X-CSRF-Token"},
             "token": {"type": "http", "scheme": "bearer"},
         }
-        for path in whole["paths"].values():
-            for method, route in path.items():
+        for path, routes in whole["paths"].items():
+            for method, route in routes.items():
+                status, answer = ANSWERS[f"{method.upper()} {path}"]
+                route["responses"][str(status)] = _answer(f"{method.upper()} {path}", answer)
                 if route["x-right"] != Right.OPEN:
                     session: dict[str, list[str]] = {"session": []} if method == "get" else {"session": [], "csrf": []}
                     route["security"] = [session, {"token": []}]
@@ -419,5 +423,5 @@ def schema(example: Any) -> dict[str, Any]:
         case Map():
             return {"type": "object", "additionalProperties": True}
         case _:
-            fields = {key: schema(it) for key, it in example.items()}
+            fields = {key: {} if key in OF_ANY_KIND else schema(it) for key, it in example.items()}
             return {"type": "object", "properties": fields, "required": list(example)}

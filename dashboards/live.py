@@ -47,6 +47,7 @@ HEARTBEAT_S = 5.0  # a viewer hears something at least so often
 FRESH_S = 5.0  # every device is looked at so often for readings that changed nothing
 FRESH_PARTS = 5  # in so many parts, so that no look is long
 DEVICES_A_FRAME = 2_000  # changed devices in one frame at most: the rest follows in the next
+STATES_A_TURN = 200  # states made before others have a turn: some 2 ms
 MAX_VIEWERS = 1_000
 MAX_BEHIND = 5_000  # keys that a slow viewer may be behind with; then a new snapshot is cheaper
 MAX_UNTOLD = 2_000  # alarms and commands that changed while nobody watched; then the ring is of no use any more
@@ -229,6 +230,17 @@ class Bus:
                 state = self._state(device, member)
             told.append(state.text)
         return told
+
+    async def warm(self) -> None:
+        """Make anew what has changed, a few at a time: with many thousands the house must not stand still meanwhile."""
+        made = 0
+        for device, member in list(self._hub.members.items()):
+            state = self._states.get(device)
+            if state is None or state.newest is not member.newest:
+                self._state(device, member)
+                made += 1
+                if made % STATES_A_TURN == 0:
+                    await asyncio.sleep(0)
 
     def _state(self, device: str, member: Member) -> _State:
         state = self._states.get(device)

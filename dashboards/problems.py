@@ -183,7 +183,11 @@ async def from_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
     mistakes = [
-        {"where": ".".join(str(step) for step in it["loc"]), "what": it["msg"], "rule": it["type"]}
+        {
+            "where": ".".join(str(step) for step in it["loc"]),
+            "what": it["msg"].removeprefix("Value error, "),
+            "rule": it["type"],
+        }
         for it in found[:MAX_MISTAKES]
     ]
     return answer(request, Problem("invalid", {"count": len(found)}, mistakes=mistakes))

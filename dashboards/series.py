@@ -51,11 +51,13 @@ class Period(BaseModel):
 
 
 async def series(request: Request, device_id: DeviceId, period: Annotated[Period, Query()]) -> Response:
-    """Readings of a device's points. Raw: `at_ms`, `value`, `quality` (0 bad, 1 uncertain, 2 good). In buckets:
-    `start_ms`, `count`, `gaps`, `min`, `max`, `mean`, `last`; steps without a reading are left out.
+    """Readings of a device's points, raw or in buckets, oldest first.
 
-    A bool is 0 or 1, an enum or text a code (see `codes`). format=columns gives the same as bytes for charts: a length
-    (u32, little-endian), so many bytes of JSON that name the columns, and at a multiple of 8 the columns themselves.
+    Raw: `at_ms`, `value`, `quality` (0 bad, 1 uncertain, 2 good). In buckets: `start_ms`, `count`, `gaps`, `min`,
+    `max`, `mean`, `last`; steps without a reading are left out. A bool is 0 or 1, an enum or text a code (`codes`).
+
+    format=columns gives the same as bytes for charts: a length (u32, little-endian), so many bytes of JSON that name
+    the columns, and after them the columns, each at a multiple of 8. format=csv is for spreadsheets.
     """
     it = device(request, device_id)
     house = desk(request).house

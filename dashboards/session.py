@@ -93,7 +93,7 @@ async def tokens(request: Request) -> Response:
 
 
 async def make_token(request: Request, it: NewToken) -> Response:
-    """A new token for a program. Its text is told this once: Authorization: Bearer …"""
+    """A new token for a program; its text is told this once. Send it as `Authorization: Bearer`."""
     who, gate = caller(request), desk(request).gate
     roles = it.roles or list(who.person.roles)
     may_have = [role for role in ROLES if auth.rights_of([role]) <= auth.rights_of(who.roles)]

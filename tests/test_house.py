@@ -47,7 +47,7 @@ BELONGS_TO: dict[str, tuple[str, ...]] = {
     "starlette": ("dashboards/*", FRONT_DOOR),
     "uvicorn": ("dashboards/*", FRONT_DOOR),
     "uvloop": (FRONT_DOOR,),
-    "zstandard": ("hub/historian/*",),
+    "zstandard": ("hub/historian/*", "dashboards/packed.py"),
 }
 # Of Python's own: these too have one place,
 BELONGS_TO["sqlite3"] = ("hub/historian/*",)

@@ -1,0 +1,245 @@
+"""The route table: every route names its right, keeps it for every role, and answers what its example says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+
+from dashboards.app import WAYS, Way
+from dashboards.examples import ANSWERS, OF_ANY_KIND, PROBLEMS, Map
+from dashboards.problems import SAYS, STATUS
+from hub.model import Words
+from hub.rights import ROLES, Right
+from tests.dashboards.county import County, county
+
+
+class DemoDesk:
+    """Where a demo's faults are switched."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self.desk = self
+
+    async def faults(self) -> list[dict[str, Any]]:
+        title = {"zh-CN": "不启动", "en": "does not start"}
+        return [{"station": "ps-chengdong", "fault": "does_not_start", "on": self.on, "title": title}]
+
+    async def set(self, station: str, fault: str, on: bool, for_s: float | None = None) -> None:
+        if (station, fault) != ("ps-chengdong", "does_not_start"):
+            raise LookupError("no such station or fault")
+        self.on = on
+
+
+@pytest.fixture
+async def here(tmp_path: Path) -> AsyncIterator[County]:
+    async with county(tmp_path, demo=DemoDesk()) as it:
+        yield it
+
+
+def named(way: Way) -> str:
+    return f"{way.method} {way.path}"
+
+
+def filled(path: str) -> str:
+    return re.sub(r"\{[^}]*\}", "nothing", path)
+
+
+async def test_every_route_of_the_application_names_the_right_it_needs(here: County):
+    rights = {named(way): way.right for way in WAYS}
+    for route in here.app.router.routes:
+        assert isinstance(route, APIRoute), f"{route} is no route of the table"
+        for method in route.methods:
+            right = (route.openapi_extra or {}).get("x-right")
+            assert right == rights[f"{method} {route.path}"].value
+    assert len(here.app.router.routes) == len(WAYS)
+
+
+OPEN_TO_ALL = {
+    "POST /api/v1/session",
+    "GET /api/v1/site",
+    "GET /api/v1/words",
+    "GET /api/v1/openapi.json",
+    "GET /healthz",
+    "GET /readyz",
+    "GET /assets/{version}/{file:path}",
+    "GET /{path:path}",
+}
+
+
+def test_only_these_routes_need_no_log_in():
+    assert {named(way) for way in WAYS if way.right is Right.OPEN} == OPEN_TO_ALL
+
+
+def test_every_route_that_is_shown_has_an_example_and_no_example_is_left_over():
+    shown = {named(way) for way in WAYS if way.shown}
+    assert set(ANSWERS) == shown
+    assert set(PROBLEMS) <= shown
+
+
+def test_every_problem_has_its_sentences_in_both_languages():
+    for code in STATUS:
+        for part in ("title", "detail"):
+            key = f"problem.{code}.{part}"
+            assert key in SAYS
+            assert SAYS.say(Words(key), "zh-CN") != SAYS.say(Words(key), "en") or "{" in SAYS.say(Words(key))
+    known = {f"problem.{code}.{part}" for code in STATUS for part in ("title", "detail")}
+    assert set(SAYS.templates("en")) == known, "a sentence that nobody says"
+
+
+async def status(client: httpx.AsyncClient, way: Way) -> tuple[int, dict[str, Any]]:
+    """What the route says to a request that is hardly one; streams are not read."""
+    body = {"json": {}} if way.method in ("POST", "PATCH") else {}
+    async with client.stream(way.method, filled(way.path), **body) as answer:
+        if answer.headers.get("content-type", "").startswith("text/event-stream"):
+            return answer.status_code, {}
+        await answer.aread()
+        is_problem = answer.headers.get("content-type") == "application/problem+json"
+        return answer.status_code, answer.json() if is_problem else {}
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_each_role_may_what_its_rights_say_and_nothing_else(here: County, role: str):
+    last = [way for way in WAYS if named(way) == "DELETE /api/v1/session"]
+    async with here.browser(role) as browser:
+        for way in [*(way for way in WAYS if way not in last), *last]:
+            code, problem = await status(browser, way)
+            if way.right is Right.OPEN or way.right in ROLES[role]:
+                assert problem.get("code") not in ("sign_in_first", "session_over", "csrf", "no_right"), named(way)
+            else:
+                assert (code, problem["code"]) == (403, "no_right"), named(way)
+                assert problem["args"] == {"who": role, "right": way.right.value}
+
+
+async def test_who_is_not_signed_in_gets_nowhere(here: County):
+    async with here.client() as stranger:
+        for way in WAYS:
+            code, problem = await status(stranger, way)
+            if way.right is not Right.OPEN:
+                assert (code, problem["code"]) == (401, "sign_in_first"), named(way)
+
+
+async def test_no_change_is_made_without_the_csrf_token(here: County):
+    async with here.browser("field_engineer") as browser:
+        right = browser.headers.pop("X-CSRF-Token")
+        for wrong in ({}, {"X-CSRF-Token": ""}, {"X-CSRF-Token": right[:-1] + "~"}):
+            browser.headers.update(wrong)
+            for way in WAYS:
+                if way.method != "GET" and way.right is not Right.OPEN:
+                    code, problem = await status(browser, way)
+                    assert (code, problem["code"]) == (403, "csrf"), named(way)
+
+
+def agrees(answer: Any, example: Any, place: str) -> None:
+    """That the answer has the form of the example; names of things (Map) and nulls may differ."""
+    if isinstance(example, Map) or example is None or answer is None:
+        return
+    if isinstance(example, dict):
+        assert isinstance(answer, dict), place
+        assert set(answer) - OPTIONAL == set(example) - OPTIONAL, place
+        for key in set(example) & set(answer) - set(OF_ANY_KIND):
+            agrees(answer[key], example[key], f"{place}.{key}")
+    elif isinstance(example, list):
+        assert isinstance(answer, list), place
+        for it in answer:
+            if example:
+                agrees(it, example[0], f"{place}[]")
+    else:
+        kind = int | float if isinstance(example, float) else type(example)
+        assert isinstance(answer, kind), place
+
+
+OPTIONAL = {"address", "last_good", "last_good_at", "codes", "users"}
+
+
+async def test_every_example_is_true(here: County):
+    """Ask every route for something that it gives, and compare with the OpenAPI document's example."""
+    here.raise_alarm("ps-chengdong", "a", 2)
+    low = [here.raise_alarm("ps-00001", rule, 3).id for rule in "bc"]
+    here.house.hub.puzzled_by("field:9", b"\x01\x83", Words("quality.no_value"))
+    start = {"device": "ps-chengdong", "action": "pump1.start", "confirm": "城东泵站"}
+    tried: set[str] = set()
+
+    async def ask(browser: httpx.AsyncClient, method: str, path: str, route: str = "", **more: Any) -> Any:
+        key = f"{method} {route or path.partition('?')[0]}"
+        status, example = ANSWERS[key]
+        answer = await browser.request(method, path, **more)
+        assert answer.status_code == status, (key, answer.text)
+        if answer.headers.get("content-type") == "application/json":
+            agrees(answer.json(), example, key)
+        else:
+            assert isinstance(example, str | None)
+        tried.add(key)
+        return answer.json() if answer.headers.get("content-type") == "application/json" else None
+
+    v1 = "/api/v1"
+    async with here.browser("field_engineer") as one, here.browser("admin") as admin:
+        for path in ("session", "snapshot", "roster", "areas", "devices", "puzzles", "site", "system"):
+            await ask(one, "GET", f"{v1}/{path}")
+        for path in ("words?language=en", "demo/faults"):
+            await ask(one, "GET", f"{v1}/{path}")
+        for path in ("/metrics", "/healthz", "/readyz"):
+            await ask(one, "GET", path)
+        device = f"{v1}/devices/ps-chengdong"
+        await ask(one, "GET", device, f"{v1}/devices/{{device_id}}")
+        await ask(one, "GET", device + "/nameplate", f"{v1}/devices/{{device_id}}/nameplate")
+        series = f"{device}/series?points=inlet.level&start=2026-01-01T00:00:00Z&step=raw"
+        await ask(one, "GET", series, f"{v1}/devices/{{device_id}}/series")
+        fault = {"station": "ps-chengdong", "fault": "does_not_start", "on": True}
+        assert (await ask(one, "POST", f"{v1}/demo/faults", json=fault))["faults"][0]["on"]
+
+        await ask(one, "POST", f"{v1}/commands/prepare", json={k: start[k] for k in ("device", "action")})
+        here.field.silent = True
+        given = await ask(one, "POST", f"{v1}/commands", json=start)
+        await ask(one, "GET", f"{v1}/snapshot")  # with a command under way
+        await ask(one, "GET", f"{v1}/commands")
+        await ask(one, "GET", f"{v1}/commands/{given['id']}", f"{v1}/commands/{{command_id}}")
+        await ask(one, "POST", f"{v1}/commands/{given['id']}/cancel", f"{v1}/commands/{{command_id}}/cancel")
+
+        await ask(one, "GET", f"{v1}/alarms")
+        await ask(one, "GET", f"{v1}/alarms/history")
+        await ask(one, "GET", f"{v1}/alarms/{low[0]}", f"{v1}/alarms/{{alarm_id}}")
+        seen = f"{v1}/alarms/{low[0]}/acknowledge"
+        await ask(one, "POST", seen, f"{v1}/alarms/{{alarm_id}}/acknowledge", json={"note": "seen"})
+        await ask(one, "POST", f"{v1}/alarms/acknowledge", json={"ids": [low[1]]})
+
+        token = await ask(one, "POST", f"{v1}/tokens", json={"title": "report", "days": 9})
+        await ask(one, "GET", f"{v1}/tokens")
+        await ask(one, "DELETE", f"{v1}/tokens/{token['id']}", f"{v1}/tokens/{{token_id}}")
+
+        person = {"name": "li.qiang", "full_name": "李强", "password": "a long enough one", "roles": ["viewer"]}
+        await ask(admin, "POST", f"{v1}/people", json=person)
+        await ask(admin, "PATCH", f"{v1}/people/li.qiang", f"{v1}/people/{{name}}", json={"roles": ["field_engineer"]})
+        await ask(admin, "GET", f"{v1}/people")
+
+        old = here.passwords["field_engineer"]
+        await ask(one, "POST", f"{v1}/session/password", json={"old": old, "new": "quite another one"})
+        await ask(one, "DELETE", f"{v1}/session")
+        again = {"name": "field_engineer", "password": "quite another one"}
+        await ask(one, "POST", f"{v1}/session", json=again)
+    tried.add("GET /api/v1/live")  # tests/dashboards/test_api_live.py
+    assert tried == set(ANSWERS)
+
+
+async def test_the_openapi_document_describes_every_route(here: County):
+    async with here.client() as client:
+        document = (await client.get("/api/v1/openapi.json")).json()
+    described = {f"{method.upper()} {path}" for path, ways in document["paths"].items() for method in ways}
+    assert described == {named(way) for way in WAYS if way.shown}
+    for path, ways in document["paths"].items():
+        for method, it in ways.items():
+            status, example = ANSWERS[f"{method.upper()} {path}"]
+            assert it["summary"].endswith("."), path
+            assert len(it["summary"]) < 120, it["summary"]
+            assert str(status) in it["responses"]
+            assert example is None or next(iter(it["responses"][str(status)]["content"].values()))["example"] == example
+            assert ("401" in it["responses"]) == (it["x-right"] != "open" or path.endswith("/session"))
+            if "requestBody" in it:
+                name = it["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+                assert document["components"]["schemas"][name]["examples"], f"{name} has no example"
+    assert "HTTPValidationError" not in str(document["paths"])
