@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hub.clock import ManualClock
-from hub.historian import head, reader
+from hub.historian import head, reader, segments
 from hub.historian.base import DAY_US, AskedTooMuch, Batch, Columns, HistoryUnavailable, Sample
 from hub.historian.engine import SEAL_AGAIN_S, EmbeddedHistorian
 from hub.model import Kind, Quality
@@ -145,8 +147,46 @@ async def test_late_readings_get_a_file_of_their_old_day_and_are_told_in_place(
 async def test_a_device_without_a_clock_does_not_make_a_thousand_files(store: EmbeddedHistorian, tmp_path: Path):
     await store.write(rows(*((64, day * DAY_US, float(day)) for day in range(1_000))))
     await store.seal()
-    assert store.health.segments == 64
+    assert (store.health.segments, store.health.segment_points) == (64, 1_000)
     assert [v for _, v in values((await store.range([64], *EVER))[64])] == [float(it) for it in range(1_000)]
+
+
+async def test_a_period_begins_with_its_first_and_ends_before_its_last_moment(store: EmbeddedHistorian):
+    await store.write(rows((64, DAY, 1.0), (64, DAY + 10, 2.0)))
+    for _ in range(2):  # in the head, then in a file
+        assert values((await store.range([64], DAY + 10, DAY + 11))[64]) == [(DAY + 10, 2.0)]
+        assert values((await store.range([64], DAY - 5, DAY))[64]) == []
+        assert values((await store.range([64], DAY, DAY + 10))[64]) == [(DAY, 1.0)]
+        assert values((await store.range([64], DAY + 10, DAY))[64]) == []
+        await store.seal()
+
+
+async def test_what_is_written_during_a_seal_is_not_lost_with_it(
+    store: EmbeddedHistorian, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    begun, go_on, real = threading.Event(), threading.Event(), segments.write
+
+    def slow(*work: Any) -> Any:
+        begun.set()
+        go_on.wait(5)
+        return real(*work)
+
+    monkeypatch.setattr(segments, "write", slow)
+    await store.write(rows((64, DAY, 1.0)))
+    seal = asyncio.create_task(store.seal())
+    await asyncio.to_thread(begun.wait, 5)
+    for at in range(1, 200):  # enough to be joined into larger parts
+        await store.write(rows((64, DAY + at, 1.0)))
+    told = len((await store.range([64], *EVER))[64])
+    assert store._sealing is not None
+    go_on.set()
+    await asyncio.wrap_future(store._sealing)
+    assert (told, store.health.head_points, store.health.segment_points) == (200, 199, 1)
+    assert len((await store.range([64], *EVER))[64]) == 200
+    await seal
+    store = await reopened(store, tmp_path)
+    assert len((await store.range([64], *EVER))[64]) == 200
+    await store.close()
 
 
 async def test_the_last_reading_before_a_time_is_found_in_head_and_files(store: EmbeddedHistorian):

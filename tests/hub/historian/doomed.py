@@ -1,0 +1,109 @@
+"""A process that writes numbered batches, says which are acknowledged, and is killed.
+
+    python -m tests.hub.historian.doomed FOLDER FIRST_NUMBER [MOMENT]
+
+Without a moment the parent kills it; with one it kills itself there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hub.clock import SystemClock
+from hub.historian import segments
+from hub.historian.base import DAY_US, Batch
+from hub.historian.engine import EmbeddedHistorian
+from hub.historian.journal import Journal
+from hub.model import Kind
+
+POINTS = 400
+LATE = 20  # of them a day late
+SEAL_POINTS = 2_000  # a seal every five batches: kills land inside them
+START = 20_000 * DAY_US
+SERIES = range(64, 64 + POINTS)
+
+MOMENTS = (
+    "a batch is in the transaction",
+    "a file is written",
+    "a file has its name",
+    "the second file has its name",
+    "segments are in the swap's transaction",
+    "journal rows are out of it",
+    "the swap is done",
+)
+
+
+def batch(number: int) -> Batch:
+    """Each has its number as value, so that every reading tells where it came from."""
+    at = np.full(POINTS, START + number * 1_000_000)
+    at[:LATE] -= DAY_US
+    return Batch.of(SERIES, at, np.full(POINTS, number), np.full(POINTS, 2))
+
+
+def die(*_: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def after(owner: Any, name: str, calls: int = 1) -> None:
+    """Die when `owner.name` has been called so often."""
+    real: Callable[..., Any] = getattr(owner, name)
+    left = [calls]
+
+    def doomed(*args: Any) -> Any:
+        result = real(*args)
+        left[0] -= 1
+        if not left[0]:
+            die()
+        return result
+
+    setattr(owner, name, doomed)
+
+
+async def arrange(store: EmbeddedHistorian, moment: str) -> None:
+    seen: list[str] = []
+
+    def statement(text: str) -> None:
+        """Called by SQLite before it begins a statement."""
+        seen.append(text.split(" VALUES")[0].split(" WHERE")[0])
+        last = seen[-2:]
+        if (
+            (moment == MOMENTS[0] and last == ["INSERT INTO journal", "COMMIT"] and len(seen) > 40)
+            or (moment == MOMENTS[4] and last == ["INSERT INTO segment", "DELETE FROM journal"])
+            or (moment == MOMENTS[5] and last == ["DELETE FROM journal", "COMMIT"])
+        ):
+            die()
+
+    await store._in(store._commits, store._journal._db.set_trace_callback, statement)
+    if moment == MOMENTS[1]:
+        after(segments, "_write_parquet")
+    elif moment == MOMENTS[2]:
+        after(segments, "keep_names")
+    elif moment == MOMENTS[3]:
+        after(segments, "keep_names", 2)
+    elif moment == MOMENTS[6]:
+        after(Journal, "swap")
+
+
+async def main(folder: Path, number: int, moment: str = "") -> None:
+    store = await EmbeddedHistorian.open(folder, SystemClock(), seal_points=SEAL_POINTS)
+    if moment:
+        await arrange(store, moment)
+    print("open", flush=True)
+    while True:
+        # A new series with every batch: its number must never be on disk before its name is.
+        store.catalogue.number("doomed", f"p{number}", Kind.NUMBER, "m")
+        await store.write(batch(number))
+        print(number, flush=True)
+        number += 1
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))
