@@ -50,3 +50,21 @@ def load(site_profiles: Path | None = None) -> Shelf:
     if mistakes:
         raise BadConfig(*mistakes)
     return Shelf(profiles)
+
+
+_house: list[Shelf] = []
+
+
+def use(shelf: Shelf) -> None:
+    """From now on this is the house's shelf: what a device's plate and address are checked against.
+
+    There is one site to a process; DriverSpec.nameplate is given a device and nothing else, so it must know.
+    """
+    _house[:] = [shelf]
+
+
+def shelf() -> Shelf:
+    """The house's shelf; the shipped profiles when nobody has said otherwise."""
+    if not _house:
+        _house.append(load())
+    return _house[0]

@@ -412,6 +412,7 @@ class _Reader:
             accepted=tuple(sheet.rows("accepted")),
             refused=tuple(sheet.rows("refused")),
             within_s=sheet.number("within_s", 0.0, 5.0),
+            settle_s=sheet.number("settle_s", 0.0, 0.2),
             reasons=sheet.take("reasons", str, ""),
         )
         if not handshake.at < handshake.number_at < handshake.result_at <= handshake.at + 15:

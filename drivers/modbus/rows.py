@@ -84,10 +84,10 @@ class WriteRow(Struct, frozen=True):
 
 
 class Handshake(Struct, frozen=True):
-    """A command with a sequence number and a result, written as one block so that the PLC takes it once and answers.
+    """A command with a number of its own: the PLC takes each number once, and says what came of it.
 
-    Registers at…: command, number, (others: as they are), result. The result is set to 0 with the command, so that
-    what is read afterwards is about this command and no other.
+    Written in one request: command at `at` … number at `number_at`. What is read at `result_at` is the answer once
+    `number_at` shows our number, and not sooner than `settle_s` after it was written (a PLC needs a cycle).
     """
 
     at: int
@@ -97,6 +97,7 @@ class Handshake(Struct, frozen=True):
     accepted: tuple[int, ...]
     refused: tuple[int, ...]
     within_s: float = 5.0
+    settle_s: float = 0.2
     reasons: str = ""  # the point that says why not
 
 

@@ -130,18 +130,6 @@ def text_of(plain: bytes, encoding: str) -> str:
     return plain.split(b"\0", 1)[0].decode(encoding, "replace").strip()
 
 
-def bits_of(packed: bytes, count: int) -> list[bool]:
-    """Coils and discrete inputs, the first in the lowest bit of the first byte."""
-    if len(packed) != (count + 7) // 8:
-        raise BadMessage(f"{count} bits need {(count + 7) // 8} bytes, got {len(packed)}")
-    number = int.from_bytes(packed, "little")
-    return [bool(number >> k & 1) for k in range(count)]
-
-
-def pack_bits(bits: list[bool]) -> bytes:
-    return sum(bit << k for k, bit in enumerate(bits)).to_bytes((len(bits) + 7) // 8, "little")
-
-
 def _known(order: str, registers: int) -> str:
     full = {1: _OF_ONE, 2: _OF_TWO, 4: _OF_FOUR}[registers].get(order)
     if full is None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.errors import BadMessage
-from protocols.modbus.registers import ORDERS, TYPES, bits_of, codec, in_all_orders, pack_bits
+from protocols.modbus.registers import ORDERS, TYPES, codec, in_all_orders
 
 
 @pytest.mark.parametrize(
@@ -139,14 +139,3 @@ def test_no_eight_bytes_make_any_type_fail_or_give_nan(raw: bytes):
     for type in TYPES:
         value = codec(type, length=4).read(raw)
         assert not isinstance(value, float) or math.isfinite(value)
-
-
-@given(st.lists(st.booleans(), min_size=1, max_size=100))
-def test_coils_come_back(bits: list[bool]):
-    assert bits_of(pack_bits(bits), len(bits)) == bits
-
-
-def test_the_first_coil_is_the_lowest_bit():
-    assert bits_of(b"\xcd\x01", 9) == [True, False, True, True, False, False, True, True, True]
-    with pytest.raises(BadMessage, match="9 bits need 2 bytes, got 1"):
-        bits_of(b"\xcd", 9)

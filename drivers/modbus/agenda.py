@@ -1,0 +1,160 @@
+"""The order of jobs on one line: classes first, then the units in turn, and nothing ever piles up. Pure."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterable
+from typing import Protocol
+
+from drivers.modbus.plan import Class
+
+LOWLY_TURN = 16  # every so-manieth poll goes to the lowest class that waits, so that a full line still probes
+EARLY_S = 0.001  # a poll that is due in a millisecond is due
+
+
+class Job(Protocol):
+    """Something that one unit is to be asked."""
+
+    unit: int
+    turn: Class
+
+
+class Recurring(Job, Protocol):
+    """A job that comes again."""
+
+    due: float
+    every_s: float
+
+
+class Agenda:
+    """Everything that a line has to do, now and later."""
+
+    def __init__(self) -> None:
+        self._later: list[tuple[float, int, Recurring]] = []
+        self._ready: list[_Ring] = [_Ring() for _ in Class]
+        self._held: dict[int, float] = {}  # unit -> not before
+        self._count = 0
+        self._polls = 0
+        self.overruns = 0
+
+    def put(self, job: Job) -> None:
+        """To be done as soon as its turn comes."""
+        self._ready[job.turn].put(job)
+
+    def later(self, job: Recurring) -> None:
+        """To be done when it is due."""
+        self._count += 1
+        heapq.heappush(self._later, (job.due, self._count, job))
+
+    def again(self, job: Recurring, now: float) -> None:
+        """A recurring job has had its turn: its next one. Turns that it missed are dropped and counted."""
+        job.due += job.every_s
+        if job.due < now:
+            missed = int((now - job.due) / job.every_s) + 1
+            self.overruns += missed
+            job.due += missed * job.every_s
+        self.later(job)
+
+    def hold(self, unit: int, until: float) -> None:
+        """Nothing but commands for this unit before then: a late answer of its must not meet another question."""
+        self._held[unit] = until
+
+    def next(self, now: float) -> Job | None:
+        """Whose turn it is; None when nothing is due."""
+        later = self._later
+        while later and later[0][0] <= now + EARLY_S:
+            job = heapq.heappop(later)[2]
+            self._ready[job.turn].put(job)
+        for turn in _COMMANDS:
+            if self._ready[turn].turns:
+                return self._ready[turn].take(_NOBODY, now)
+        held = self._held
+        if held and all(until <= now for until in held.values()):
+            held.clear()
+        self._polls += 1
+        order = _LOWLY_FIRST if self._polls % LOWLY_TURN == 0 else _POLITE
+        for turn in order:
+            if self._ready[turn].turns:
+                found = self._ready[turn].take(held, now)
+                if found is not None:
+                    return found
+        return None
+
+    def due_in(self, now: float) -> float | None:
+        """How long nothing will be due; None: nothing is planned."""
+        times = [self._later[0][0]] if self._later else []
+        if any(ring.turns for ring in self._ready):
+            times += self._held.values()
+        return max(0.0, min(times) - now) if times else None
+
+    def drop(self, jobs: Iterable[Job]) -> None:
+        """These jobs are not to be done any more."""
+        gone = set(map(id, jobs))
+        self._later = [entry for entry in self._later if id(entry[2]) not in gone]
+        heapq.heapify(self._later)
+        for ring in self._ready:
+            ring.drop(gone)
+
+    def take_back(self, unit: int) -> list[Job]:
+        """The polls of this unit that wait for their turn: the rest of its cycle, to be skipped."""
+        return [job for turn in _POLITE for job in self._ready[turn].take_all(unit)]
+
+    def waiting(self, turns: Iterable[Class]) -> list[Job]:
+        """Take out all jobs of these classes (the line is down, and they are not to wait)."""
+        return [job for turn in turns for job in self._ready[turn].take_all()]
+
+
+_COMMANDS = (Class.SAFETY, Class.COMMAND)
+_POLITE = tuple(turn for turn in Class if turn not in _COMMANDS)
+_LOWLY_FIRST = (Class.READ_BACK, Class.ON_DEMAND, Class.PROBE, Class.SLOW, Class.NORMAL, Class.FAST)
+_NOBODY: dict[int, float] = {}
+
+
+class _Ring:
+    """Jobs of one class: the units take turns, each with its own queue."""
+
+    __slots__ = ("_queues", "turns")
+
+    def __init__(self) -> None:
+        self._queues: dict[int, deque[Job]] = {}
+        self.turns: deque[int] = deque()
+
+    def put(self, job: Job) -> None:
+        queue = self._queues.get(job.unit)
+        if queue is None:
+            self._queues[job.unit] = deque((job,))
+            self.turns.append(job.unit)
+        else:
+            queue.append(job)
+
+    def take(self, held: dict[int, float], now: float) -> Job | None:
+        turns = self.turns
+        for _ in range(len(turns)):
+            unit = turns.popleft()
+            if held and held.get(unit, now) > now:
+                turns.append(unit)
+                continue
+            queue = self._queues[unit]
+            job = queue.popleft()
+            if queue:
+                turns.append(unit)
+            else:
+                del self._queues[unit]
+            return job
+        return None
+
+    def take_all(self, unit: int | None = None) -> list[Job]:
+        units = [unit] if unit is not None else list(self.turns)
+        found = [job for one in units for job in self._queues.pop(one, ())]
+        self.turns = deque(one for one in self.turns if one in self._queues)
+        return found
+
+    def drop(self, gone: set[int]) -> None:
+        for unit in list(self._queues):
+            left = deque(job for job in self._queues[unit] if id(job) not in gone)
+            if left:
+                self._queues[unit] = left
+            else:
+                del self._queues[unit]
+        self.turns = deque(one for one in self.turns if one in self._queues)

@@ -1,0 +1,245 @@
+"""4G terminals that dial in: a door where each says who it is, a waiting room for strangers, a seat for each we know.
+
+A registration is a name, not a secret: let DTUs come in through a private APN or a VPN only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from drivers.modbus.link import Framing, Link, adopt
+from drivers.modbus.options import Options
+from hub.clock import Clock
+from hub.contract import Intake
+from hub.model import Words
+from protocols.modbus.dtu import Door, Greeting, How, Registration
+
+BACKLOG = 2048
+MOST_ARRIVING = 2000  # connections that have not said yet who they are
+MOST_WAITING = 200  # strangers that are kept, so that somebody may adopt them
+STRANGER_EVERY_S = 1.0  # from one network address
+REGISTERS_WITHIN_S = 30.0
+QUIET_S = 0.3  # nothing more came for so long: that was the whole registration
+FLAPS_AN_HOUR = 5
+HEARTBEATS_MISSED = 3
+
+
+class NotThere(OSError):
+    """The DTU has not dialled in."""
+
+
+class Seat:
+    """The place of one DTU: how its line comes to a connection."""
+
+    def __init__(self, id: str, options: Options, clock: Clock) -> None:
+        self.id = id
+        self.ring: Callable[[], None] = lambda: None
+        self._options = options
+        self._clock = clock
+        self._offered: tuple[asyncio.Transport, bytes] | None = None
+        self._link: Link | None = None
+        self._came: deque[float] = deque(maxlen=FLAPS_AN_HOUR + 1)
+
+    async def open(self) -> Link:
+        if self._offered is None:
+            raise NotThere(f"DTU {self.id} has not dialled in")
+        (transport, raw), self._offered = self._offered, None
+        texts = self._options.heartbeats()
+        if self._options.dtu_registers_each_packet:
+            texts = (*texts, raw)
+        self._link = adopt(transport, Framing.RTU, texts)
+        if transport.is_closing():
+            self._link.close()
+            raise NotThere(f"DTU {self.id} has hung up")
+        return self._link
+
+    def why(self, error: Exception) -> Words:
+        return Words("modbus.dtu_not_there", {"id": self.id})
+
+    def take(self, transport: asyncio.Transport, said: Registration) -> bool:
+        """It has dialled in. The new connection wins; whether it has done so too often."""
+        self.hang_up()
+        self._offered = (transport, said.raw)
+        self.ring()
+        now = self._clock.monotonic()
+        self._came.append(now)
+        return len(self._came) > FLAPS_AN_HOUR and now - self._came[0] < 3600
+
+    def hang_up(self) -> None:
+        if self._offered is not None:
+            self._offered[0].abort()
+            self._offered = None
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
+    def look(self, loop_time: float) -> None:
+        """A connection on which nothing comes any more is dead, whatever TCP says."""
+        silent_s = HEARTBEATS_MISSED * self._options.dtu_heartbeat_s
+        if self._link is not None and not self._link.closed and loop_time - self._link.heard_at > silent_s:
+            self.hang_up()
+
+
+class Listener:
+    """The port where DTUs dial in."""
+
+    def __init__(self, options: Options, clock: Clock, intake: Intake) -> None:
+        self.seats: dict[str, Seat] = {}
+        self.options = options
+        self._clock = clock
+        self._intake = intake
+        self._greetings: list[Greeting] = []
+        self._arriving: set[_Arrival] = set()
+        self._strangers: dict[_Arrival, Registration | None] = {}
+        self._last_stranger: dict[str, float] = {}
+        self._told_flapping: dict[str, float] = {}
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        """Raises OSError when the port is not to be had."""
+        loop = asyncio.get_running_loop()
+        options = self.options
+        self._server = await loop.create_server(
+            lambda: _Arrival(self), options.dtu_host, options.dtu_port, backlog=BACKLOG, reuse_address=True
+        )
+
+    @property
+    def port(self) -> int:
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def waiting(self) -> int:
+        return len(self._strangers)
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for arrival in (*self._arriving, *self._strangers):
+            arrival.leave()
+        for seat in self.seats.values():
+            seat.hang_up()
+
+    def seat(self, id: str) -> Seat:
+        """A place for the DTU that calls itself so. Call `expect` when all are there."""
+        return self.seats.setdefault(id, Seat(id, self.options, self._clock))
+
+    def expect(self, ids: Iterable[str]) -> None:
+        """These have a place. Strangers of these names come in from the waiting room; others are hung up on."""
+        known = set(ids)
+        for id in self.seats.keys() - known:
+            self.seats.pop(id).hang_up()
+        self._greetings = [Greeting(How.TEXT, id) for id in sorted(known)]
+        self._greetings += [row.greeting() for row in self.options.dtu_registrations]
+        self._greetings.append(Greeting(How.IMEI))
+        for stranger, said in list(self._strangers.items()):
+            if said is not None and said.id in self.seats:
+                del self._strangers[stranger]
+                self._seat(stranger, said)
+
+    async def watch(self) -> None:
+        """Let go of those who are silent."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(min(5.0, self.options.dtu_heartbeat_s / 2))
+            now = loop.time()
+            for seat in self.seats.values():
+                seat.look(now)
+            for arrival in [a for a in self._arriving if now - a.since > REGISTERS_WITHIN_S]:
+                arrival.over()
+            for stranger in [s for s in self._strangers if now - s.since > self.options.dtu_waiting_s]:
+                stranger.leave()
+
+    # ---- what arrivals tell ---------------------------------------------------------------------------------------
+
+    def arrives(self, arrival: _Arrival) -> Door | None:
+        """Somebody is at the door; None when there are too many."""
+        if len(self._arriving) >= MOST_ARRIVING:
+            return None
+        self._arriving.add(arrival)
+        return Door(self._greetings)
+
+    def says(self, arrival: _Arrival, said: Registration | None, held: bytes) -> None:
+        """It has said who it is, or something that nobody understands."""
+        self._arriving.discard(arrival)
+        if said is not None and said.id in self.seats:
+            return self._seat(arrival, said)
+        now = self._clock.monotonic()
+        last = self._last_stranger.get(arrival.host)
+        if len(self._strangers) >= MOST_WAITING or (last is not None and now - last < STRANGER_EVERY_S):
+            return arrival.leave()
+        if len(self._last_stranger) >= 10 * MOST_WAITING:
+            self._last_stranger.clear()
+        self._last_stranger[arrival.host] = now
+        self._strangers[arrival] = said
+        who = f"modbus+dtu:{said.id}/1" if said is not None else f"modbus+dtu:?{arrival.host}"
+        self._intake.puzzled_by(who, held, Words("modbus.unknown_dtu", {"peer": arrival.host}))
+
+    def left(self, arrival: _Arrival) -> None:
+        self._arriving.discard(arrival)
+        self._strangers.pop(arrival, None)
+
+    def _seat(self, arrival: _Arrival, said: Registration) -> None:
+        arrival.seated = True
+        assert arrival.transport is not None
+        often = self.seats[said.id].take(arrival.transport, said)
+        now = self._clock.monotonic()
+        if often and now - self._told_flapping.get(said.id, -3600.0) >= 3600.0:
+            self._told_flapping[said.id] = now
+            self._intake.puzzled_by(
+                f"modbus+dtu:{said.id}/1", said.raw, Words("modbus.flapping", {"times": FLAPS_AN_HOUR})
+            )
+
+
+class _Arrival(asyncio.Protocol):
+    """A connection until we know who it is."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._loop = asyncio.get_running_loop()
+        self._door: Door | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.since = self._loop.time()
+        self.seated = False
+        self.host = ""
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.host = str((transport.get_extra_info("peername") or ("?",))[0])
+        self._door = self._listener.arrives(self)
+        if self._door is None:
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._door is None or self.seated:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        said = self._door.feed(data)
+        if said is not None:
+            return self._say(said)
+        self._timer = self._loop.call_later(QUIET_S, self.over)
+
+    def over(self) -> None:
+        """Nothing more comes: what is there is all of it."""
+        if self._door is not None:
+            self._say(self._door.idle())
+
+    def _say(self, said: Registration | None) -> None:
+        door, self._door = self._door, None
+        assert door is not None
+        self._listener.says(self, said, door.held)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._door = None
+        self._listener.left(self)
+
+    def leave(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()

@@ -1,0 +1,366 @@
+"""One actor for each physical line: opens it, asks whoever is next, and opens it again when it is lost.
+
+Everything that is asked on a line goes through `_exchange`: one question at a time, the gap between two frames, and the
+check that answers still belong to their questions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any, Generic, Protocol, TypeVar
+
+from msgspec import Struct
+
+from drivers.modbus.agenda import Agenda, Job
+from drivers.modbus.link import Ask, Link, LinkLost, NoAnswer, ask_of
+from drivers.modbus.member import CHECK_EVERY_S, LINK_SAID_EVERY_S, Member, Poll
+from drivers.modbus.plan import Backoff, Class
+from hub.clock import Clock
+from hub.contract import Intake
+from hub.model import LinkState, Words
+from protocols.modbus import pdu
+
+T = TypeVar("T")
+QUIET_MOST_S = 3.0
+LONGEST_REST_S = 5.0
+
+
+class Timing(Struct, frozen=True):
+    """How fast a line is spoken on."""
+
+    timeout_s: float = 1.0
+    gap_s: float = 0.0
+    settle_s: float = 0.0  # after it was opened
+    reopens: bool = True  # when all that were asked stayed silent; false: the other side dials, and is not cut off
+
+    @property
+    def quiet_s(self) -> float:
+        """After a silence nothing is asked of that unit for so long: its answer may still be on its way."""
+        return min(max(2 * self.timeout_s, 0.3), QUIET_MOST_S)
+
+
+class LineDown(Exception):
+    """The line is not open: nothing was sent."""
+
+    def __init__(self, words: Words) -> None:
+        super().__init__(words.key)
+        self.words = words
+
+
+class Refused(Exception):
+    """The unit answered with an exception."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"exception {code}")
+        self.code = code
+
+
+class Opener(Protocol):
+    """How a line comes to a connection. Raises OSError or TimeoutError, in words by `why`."""
+
+    async def open(self) -> Link: ...
+    def why(self, error: Exception) -> Words: ...
+
+
+Exchange = Callable[..., Awaitable[pdu.Reply]]
+
+
+class Work(Generic[T]):
+    """Something that is done in one turn, without anybody in between (a command's writes)."""
+
+    def __init__(self, member: Member, turn: Class, do: Callable[[Exchange], Awaitable[T]]) -> None:
+        self.member = member
+        self.unit = member.unit
+        self.turn = turn
+        self.do = do
+        self.done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+
+class Line:
+    """A physical line and the devices on it."""
+
+    def __init__(self, name: str, opener: Opener, timing: Timing, clock: Clock, random: Random) -> None:
+        self.name = name
+        self.timing = timing
+        self.members: dict[str, Member] = {}
+        self.agenda = Agenda()
+        self.asked = 0
+        self.busy_s = 0.0
+        self._opener = opener
+        self._clock = clock
+        self._backoff = Backoff(random)
+        self._intake: Intake | None = None
+        self._link: Link | None = None
+        self._why_down: Words | None = None
+        self._bell: asyncio.Future[None] | None = None
+        self._silent: set[int] = set()
+        self._heard_some = False  # since it was opened
+        self._free_at = 0.0
+        self._say_links_at = 0.0
+
+    # ---- members --------------------------------------------------------------------------------------------------
+
+    def join(self, member: Member, intake: Intake) -> None:
+        self._intake = intake
+        self.members[member.device.id] = member
+        now = self._clock.monotonic()
+        member.start(self.agenda, intake, now)
+        if self._link is None and self._why_down is not None:
+            member.cut(self._why_down, self._clock.now(), now)
+        self.ring()
+
+    def leave(self, device: str) -> None:
+        member = self.members.pop(device, None)
+        if member is not None:
+            member.leave()
+
+    # ---- work for others ------------------------------------------------------------------------------------------
+
+    async def work(self, member: Member, turn: Class, do: Callable[[Exchange], Awaitable[T]]) -> T:
+        """Do this in its turn. Raises LineDown (nothing was sent), and whatever `do` raises."""
+        if self._link is None and self._why_down is not None:
+            raise LineDown(self._why_down)
+        work = Work(member, turn, do)
+        self.agenda.put(work)
+        self.ring()
+        try:
+            return await work.done
+        finally:
+            if not work.done.done() or work.done.cancelled():
+                self.agenda.drop([work])
+
+    def ring(self) -> None:
+        """Something has changed: look again."""
+        if self._bell is not None and not self._bell.done():
+            self._bell.set_result(None)
+
+    # ---- the actor ------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve the line until cancelled."""
+        try:
+            while True:
+                pause_s = 0.0
+                try:
+                    link = await self._opener.open()
+                except (OSError, TimeoutError) as error:
+                    self._down(self._opener.why(error))
+                    pause_s = self._backoff.pause()
+                else:
+                    await self._use(link)
+                    if not self._heard_some:
+                        self._down(Words("modbus.no_answer"))
+                        pause_s = self._backoff.pause()
+                await self._rest(pause_s)
+        finally:
+            self._fail_waiting(LineDown(Words("modbus.line_down")))
+
+    async def _use(self, link: Link) -> None:
+        self._link, self._heard_some = link, False
+        link.on_lost = self.ring
+        self._silent.clear()
+        try:
+            if self.timing.settle_s:
+                await asyncio.sleep(self.timing.settle_s)
+            now = self._clock.monotonic()
+            for member in self.members.values():
+                member.reach(now)
+            await self._serve(link)
+        finally:
+            self._link = None
+            link.close()
+
+    async def _serve(self, link: Link) -> None:
+        """Ask until the link is lost, or everybody on it is silent."""
+        clock, agenda = self._clock, self.agenda
+        while not link.closed:
+            now = clock.monotonic()
+            job = agenda.next(now)
+            if job is None:
+                due_in = agenda.due_in(now)
+                await self._rest(LONGEST_REST_S if due_in is None else min(due_in, LONGEST_REST_S))
+                self._say_links()
+                continue
+            if isinstance(job, Poll):
+                await self._poll(link, job, now)
+            else:
+                await self._do(link, job)
+            if self._silent and self._all_silent():
+                return
+
+    async def _poll(self, link: Link, poll: Poll, begun: float) -> None:
+        member, clock = poll.member, self._clock
+        ask = poll.ask
+        if _doubtful(member, ask, begun):
+            if not await self._check(link, poll):
+                return
+            begun = clock.monotonic()
+        if self.timing.gap_s:
+            await self._gap()
+            begun = clock.monotonic()
+        member.last = ask
+        try:
+            reply = await link.ask(poll.unit, ask, self.timing.timeout_s)
+        except NoAnswer as silence:
+            return self._silence(link, poll, silence)
+        now = clock.monotonic()
+        member.rtt_s = now - begun
+        self._heard(now, now - begun)
+        if reply[0] == ask.fn:
+            member.answered(poll, reply[2:], clock.now(), now)
+        else:
+            member.refused(poll, reply[1], clock.now(), now)
+
+    async def _do(self, link: Link, job: Job) -> None:
+        assert isinstance(job, Work)
+        if job.done.done():
+            return  # nobody waits for it any more, and nothing was sent
+
+        async def exchange(message: pdu.Request, sent: Callable[[], None] | None = None) -> pdu.Reply:
+            return await self._exchange(link, job.member, message, sent)
+
+        try:
+            result: Any = await job.do(exchange)
+        except (NoAnswer, Refused, ValueError, LineDown) as trouble:
+            if not job.done.done():
+                job.done.set_exception(trouble)
+        else:
+            if not job.done.done():
+                job.done.set_result(result)
+        finally:
+            if not job.done.done():  # the line itself has failed
+                job.done.set_exception(LineDown(Words("modbus.line_down")))
+
+    async def _exchange(
+        self, link: Link, member: Member, message: pdu.Request, sent: Callable[[], None] | None
+    ) -> pdu.Reply:
+        """Ask something by itself. Raises NoAnswer, LinkLost, Refused."""
+        ask = ask_of(message)
+        if ask.echo is None and _doubtful(member, ask, self._clock.monotonic()):
+            await self._check_question(link, member)
+        await self._gap()
+        begun = self._clock.monotonic()
+        member.last = ask
+        try:
+            raw = await link.ask(member.unit, ask, self.timing.timeout_s, sent)
+        except LinkLost:
+            raise
+        except NoAnswer:
+            member.suspect = True
+            self.agenda.hold(member.unit, self._clock.monotonic() + self._quiet_s(link))
+            raise
+        now = self._clock.monotonic()
+        self._heard(now, now - begun)
+        if raw[0] != ask.fn:
+            raise Refused(raw[1])
+        return pdu.read_reply(raw)
+
+    # ---- do answers belong to their questions? --------------------------------------------------------------------
+
+    async def _check(self, link: Link, poll: Poll) -> bool:
+        try:
+            await self._check_question(link, poll.member)
+        except NoAnswer as silence:
+            self._silence(link, poll, silence)
+            return False
+        return True
+
+    async def _check_question(self, link: Link, member: Member) -> None:
+        """Ask something small whose answer cannot be taken for the last question's. Raises NoAnswer."""
+        ask = member.check_question()
+        if ask is not None:
+            await self._gap()
+            begun = self._clock.monotonic()
+            member.last = ask
+            await link.ask(member.unit, ask, self.timing.timeout_s)
+            now = self._clock.monotonic()
+            self._heard(now, now - begun)
+        member.suspect = False
+        member.check_at = self._clock.monotonic() + CHECK_EVERY_S
+
+    def _silence(self, link: Link, poll: Poll, silence: NoAnswer) -> None:
+        """A poll was not answered."""
+        now = self._clock.monotonic()
+        self._free_at = now
+        if isinstance(silence, LinkLost):
+            return  # when the line is up again, everything is planned anew
+        self._silent.add(poll.unit)
+        self.agenda.hold(poll.unit, now + self._quiet_s(link))
+        poll.member.silent(poll, silence, self._clock.now(), now)
+
+    def _quiet_s(self, link: Link) -> float:
+        """Where answers carry numbers, a late one is known for what it is."""
+        return 0.0 if link.tagged else self.timing.quiet_s
+
+    def _heard(self, now: float, took_s: float) -> None:
+        self._heard_some = True
+        self._free_at = now
+        self.asked += 1
+        self.busy_s += took_s
+        if self._silent:
+            self._silent.clear()
+            self._backoff.reset()
+        elif self._why_down is not None:
+            self._why_down = None
+            self._backoff.reset()
+
+    def _all_silent(self) -> bool:
+        """Nobody has answered since the first silence, and everybody was asked."""
+        units = {member.unit for member in self.members.values()}
+        if not units <= self._silent:
+            return False
+        return self.timing.reopens or all(member.breaker.state is LinkState.DOWN for member in self.members.values())
+
+    # ---- waiting --------------------------------------------------------------------------------------------------
+
+    async def _gap(self) -> None:
+        wait_s = self._free_at + self.timing.gap_s - self._clock.monotonic()
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+
+    async def _rest(self, seconds: float) -> None:
+        """Until the bell rings, or so long."""
+        loop = asyncio.get_running_loop()
+        bell = self._bell = loop.create_future()
+        timer = loop.call_later(seconds, self.ring)
+        try:
+            await bell
+        finally:
+            timer.cancel()
+            self._bell = None
+
+    def _say_links(self) -> None:
+        now = self._clock.monotonic()
+        if now >= self._say_links_at:
+            self._say_links_at = now + LINK_SAID_EVERY_S
+            at = self._clock.now()
+            for member in self.members.values():
+                if member.breaker.state is LinkState.DOWN:
+                    member.repeat_link(at, now)
+
+    # ---- down -----------------------------------------------------------------------------------------------------
+
+    def _down(self, why: Words) -> None:
+        """The line cannot be opened: everybody on it is cut off, and nothing waits for it."""
+        self._why_down = why
+        at, now = self._clock.now(), self._clock.monotonic()
+        for member in self.members.values():
+            member.cut(why, at, now)
+        self._fail_waiting(LineDown(why))
+        self._say_links()
+
+    def _fail_waiting(self, why: LineDown) -> None:
+        for job in self.agenda.waiting((Class.SAFETY, Class.COMMAND, Class.READ_BACK, Class.ON_DEMAND)):
+            if isinstance(job, Work) and not job.done.done():
+                job.done.set_exception(why)
+
+
+def _doubtful(member: Member, ask: Ask, now: float) -> bool:
+    """Whether answers may not belong to their questions: after a silence, between two questions whose answers would
+    look alike, and now and then. A device that is one answer behind gives itself away at a check."""
+    if member.suspect or now >= member.check_at:
+        return True
+    last = member.last
+    return last is not None and last.fn == ask.fn and last.size == ask.size and last.at != ask.at

@@ -1,0 +1,376 @@
+"""One device on a line: what it is asked and when, and what its answers (and its silence) mean for its points.
+
+Knows no socket and no clock: the line tells it what happened and when, and it puts the next questions on the agenda.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from drivers.modbus.agenda import Agenda
+from drivers.modbus.link import Ask, NoAnswer, ask_of
+from drivers.modbus.plan import BITS_TO_A_WORD, Block, Breaker, Class, Limits, Merging, Search, block_of, blocks
+from drivers.modbus.plate import RTT
+from drivers.modbus.rows import BIT_FUNCTIONS, Plate, Row
+from drivers.modbus.translate import JITTER, MISSING, NO_ANSWER, Decoder, Verdict, verdict_of
+from hub.contract import Intake
+from hub.model import LINK, Device, LinkState, Quality, Reading, Words
+from protocols.modbus import pdu
+
+RETEST_S = 3600.0  # rows that a device does not have are tried again
+RETEST_ALL_S = 60.0  # sooner, when it has none: it may be starting
+LINK_SAID_EVERY_S = 10.0
+CHECK_EVERY_S = 30.0  # a question of another shape, which shows whether answers belong to their questions
+BUSY_TRIES = 3
+BUSY_PAUSE_S = {5: 1.0, 6: 0.25}
+PUZZLE_EVERY_S = 10.0
+HURRY_S = 0.5  # after a command its proof is read so often …
+HURRY_LATER_S = 1.0  # … and so often
+HURRY_CALMS_S = 10.0  # after this
+SPLITS = (1, 2, 3)  # exceptions after which a block is taken apart
+
+_SILENT = Verdict(Quality.UNCERTAIN, JITTER, hold=True)
+_DOWN = Verdict(Quality.BAD, NO_ANSWER)
+_MISSING = Verdict(Quality.BAD, MISSING)
+
+
+class Poll:
+    """A block that is read again and again. While a search goes on, `ask` is the search's question."""
+
+    __slots__ = (
+        "ask",
+        "block",
+        "busy",
+        "decoder",
+        "due",
+        "every_s",
+        "hurried_from",
+        "hurried_until",
+        "lone",
+        "member",
+        "search",
+        "tried",
+        "turn",
+        "unit",
+    )
+
+    def __init__(self, member: Member, block: Block, due: float, lone: bool = False) -> None:
+        self.member = member
+        self.unit = member.unit
+        self.block = block
+        self.ask: Ask = question(block)
+        self.decoder = Decoder(member.device.id, block.at, block.fn, block.rows, member.plate.profile.labels)
+        self.turn = Class.PROBE if lone else block.whose_turn
+        self.due = due
+        self.every_s = RETEST_S if lone else block.every_s
+        self.lone = lone  # a row that the device does not have, tried again from time to time
+        self.tried = 0
+        self.busy = 0
+        self.hurried_from = self.hurried_until = 0.0
+        self.search: Search | None = None
+
+
+def question(block: Block) -> Ask:
+    return ask_of(pdu.Read(block.fn, block.at, block.count))
+
+
+class Member:
+    """A device, its polls, and what is known of how it answers."""
+
+    def __init__(self, device: Device, plate: Plate, unit: int, merging: Merging, breaker: Breaker) -> None:
+        self.device = device
+        self.plate = plate
+        self.unit = unit
+        self.breaker = breaker
+        self.merging = merging
+        self.limits = {False: Limits(merging.max_count), True: Limits(BITS_TO_A_WORD * merging.max_count)}
+        self.polls: list[Poll] = []
+        self.missing: list[Poll] = []
+        self.suspect = False  # an answer may still be on its way
+        self.check_at = 0.0  # at once, and again after every new connection
+        self.last: Ask | None = None  # the last question
+        self.rtt_s = 0.0
+        self.no_mask = False  # it does not know function 22
+        self._probe: Poll | None = None
+        self._checks = _checks(self.plan())
+        self._said: LinkState | None = None
+        self._said_at = 0.0
+        self._puzzle_at = 0.0
+        self._intake: Intake | None = None
+        self._agenda = Agenda()
+
+    def plan(self) -> list[Block]:
+        """All that is read, before anything is known of what the device does not have."""
+        return blocks(self.plate.rows, self.merging)
+
+    # ---- coming and going -----------------------------------------------------------------------------------------
+
+    def start(self, agenda: Agenda, intake: Intake, now: float) -> None:
+        """Put everything on the agenda."""
+        self._agenda = agenda
+        self._intake = intake
+        self.polls = [Poll(self, block, now) for block in self.plan()]
+        for poll in self.polls:
+            agenda.later(poll)
+
+    def leave(self) -> None:
+        self._agenda.drop([*self.polls, *self.missing, *([self._probe] if self._probe else [])])
+
+    def cut(self, why: Words, at: datetime, now: float) -> None:
+        """The line is down."""
+        self.leave()
+        self.breaker.cut(now)
+        if self._said is not LinkState.DOWN:
+            self._tell([*self._all_points(Verdict(Quality.BAD, why), at), *self._link(at, now)])
+
+    def reach(self, now: float) -> None:
+        """The line is up again: the cheapest question first, everything else once it is answered."""
+        self.leave()
+        self.check_at = 0.0
+        for poll in (*self.polls, *self.missing):
+            poll.tried = poll.busy = 0
+        for lone in self.missing:
+            self._agenda.later(lone)
+        if not self.polls:
+            return
+        if self.breaker.state is not LinkState.DOWN:
+            for poll in self.polls:
+                self._agenda.later(poll)
+            return
+        self._set_probe(max(now, self.breaker.probe_at))
+
+    def _set_probe(self, due: float) -> None:
+        if self._probe is None:
+            cheapest = min(self.polls, key=lambda poll: poll.block.count)
+            self._probe = Poll(self, cheapest.block, due)
+            self._probe.turn = Class.PROBE
+        self._probe.due = due
+        self._agenda.later(self._probe)
+
+    # ---- what came of a question ----------------------------------------------------------------------------------
+
+    def answered(self, poll: Poll, data: bytes, at: datetime, now: float) -> None:
+        """A usable answer. `data` follows the byte count."""
+        poll.tried = poll.busy = 0
+        if poll.search is not None:
+            self.breaker.answered()
+            return self._searched(poll, True, at, now)
+        readings = poll.decoder.readings(data, at)
+        limits = self.limits[poll.block.fn in BIT_FUNCTIONS]
+        if poll.block.count > limits.good:
+            limits.good = poll.block.count
+        if self.breaker.answered():
+            self._resume(now)
+        elif poll.lone:
+            self._there_after_all(poll, now)
+        elif now < poll.hurried_until:
+            poll.due = now + (HURRY_S if now - poll.hurried_from < HURRY_CALMS_S else HURRY_LATER_S)
+            self._agenda.later(poll)
+        elif poll is not self._probe:
+            poll.turn = poll.block.whose_turn
+            self._agenda.again(poll, now)
+        if now - self._said_at >= LINK_SAID_EVERY_S or self._said is not self.breaker.state:
+            readings = readings + self._link(at, now)
+        self._tell(readings)
+
+    def refused(self, poll: Poll, code: int, at: datetime, now: float) -> None:
+        """An exception reply: the device is there, and says no."""
+        verdict = verdict_of(code)
+        if code in (10, 11):  # said by a gateway: behind it nobody answers
+            return self.silent(poll, NoAnswer("gateway"), at, now, verdict)
+        poll.tried = 0
+        if self.breaker.answered():
+            return self._resume(now)
+        if poll.lone:
+            return self._agenda.again(poll, now)
+        if poll is self._probe:
+            return
+        if code in BUSY_PAUSE_S and poll.busy < BUSY_TRIES:
+            poll.busy += 1
+            poll.due = now + BUSY_PAUSE_S[code]
+            return self._agenda.later(poll)
+        poll.busy = 0
+        if code in SPLITS:
+            return self._take_apart(poll, code, at, now)
+        poll.search = None
+        self._tell([*poll.decoder.without(verdict, at), *self._link(at, now)])
+        self._agenda.again(poll, now)
+
+    def silent(self, poll: Poll, why: NoAnswer, at: datetime, now: float, verdict: Verdict = _SILENT) -> None:
+        """No answer, or none that can be believed."""
+        was = self.breaker.state
+        self.suspect = True
+        self.breaker.missed(now)
+        self._puzzle(why, now)
+        if self.breaker.state is LinkState.DOWN:
+            if was is not LinkState.DOWN:
+                self.leave()
+                down = Verdict(Quality.BAD, verdict.why) if verdict is not _SILENT else _DOWN
+                self._tell([*self._all_points(down, at), *self._link(at, now)])
+            poll.search = None
+            return self._set_probe(self.breaker.probe_at)
+        if not poll.tried and self.breaker.misses == 1:
+            poll.tried = 1
+            self._agenda.put(poll)
+        else:
+            poll.tried = 0
+            for job in self._agenda.take_back(self.unit):
+                if isinstance(job, Poll):
+                    self._agenda.again(job, now)
+            self._agenda.again(poll, now)
+        self._tell([*([] if poll.lone else poll.decoder.without(verdict, at)), *self._link(at, now)])
+
+    # ---- rows that are not there ----------------------------------------------------------------------------------
+
+    def _take_apart(self, poll: Poll, code: int, at: datetime, now: float) -> None:
+        limits = self.limits[poll.block.fn in BIT_FUNCTIONS]
+        if poll.search is not None:
+            return self._searched(poll, False, at, now)
+        if code == 1 or len(poll.block.rows) == 1 or len({row.at for row in poll.block.rows}) == 1:
+            return self._settle(poll, [], poll.block.rows, at, now)
+        poll.search = Search(poll.block, limits, self.merging)
+        self._next_question(poll, at, now)
+
+    def _searched(self, poll: Poll, good: bool, at: datetime, now: float) -> None:
+        assert poll.search is not None
+        poll.search.answer(good)
+        self._next_question(poll, at, now)
+
+    def _next_question(self, poll: Poll, at: datetime, now: float) -> None:
+        search = poll.search
+        assert search is not None
+        part = search.question
+        if part is not None:
+            poll.ask = question(part)
+            return self._agenda.put(poll)
+        if search.limit is not None:
+            self._keep_short(poll, search.limit, now)
+        self._settle(poll, search.kept, search.missing, at, now)
+
+    def _settle(self, poll: Poll, kept: Sequence[Block], missing: Sequence[Row], at: datetime, now: float) -> None:
+        """In the place of a block that was refused: the parts that are there, and now and then the others."""
+        self.polls.remove(poll)
+        for block in kept:
+            self._add(Poll(self, block, now), self.polls)
+        again_at = now + (RETEST_S if self.polls else RETEST_ALL_S)
+        for rows in _by_place(missing):
+            lone = Poll(self, block_of(rows), again_at, lone=True)
+            self._add(lone, self.missing)
+            self._tell(lone.decoder.without(_MISSING, at))
+        if missing and not self.polls and self._intake is not None:
+            self._intake.puzzled_by(self.device.address, b"", Words("modbus.base_hint"))
+        self._tell(self._link(at, now))
+
+    def _keep_short(self, searched: Poll, limit: int, now: float) -> None:
+        """The device refuses long requests: the other blocks are cut before they are refused too."""
+        bits = searched.block.fn in BIT_FUNCTIONS
+        words = max(1, limit // BITS_TO_A_WORD if bits else limit)
+        self.merging = Merging(self.merging.max_gap, min(self.merging.max_count, words), self.merging.merge)
+        too_long = [
+            poll for poll in self.polls if poll is not searched and poll.block.count > limit and not poll.search
+        ]
+        self._agenda.drop(too_long)
+        for poll in too_long:
+            if (poll.block.fn in BIT_FUNCTIONS) == bits:
+                self.polls.remove(poll)
+                for block in blocks(poll.block.rows, self.merging):
+                    self._add(Poll(self, block, now), self.polls)
+            else:
+                self._agenda.later(poll)
+
+    def _there_after_all(self, poll: Poll, now: float) -> None:
+        """A row that was missing: the others may be there too, and when all are, they are read together again."""
+        self.missing.remove(poll)
+        self._add(Poll(self, poll.block, now), self.polls)
+        if not self.missing:
+            self.leave()
+            self.polls = []
+            for block in self.plan():
+                self._add(Poll(self, block, now), self.polls)
+        for lone in self.missing:
+            if lone.due > now:
+                self._agenda.drop([lone])
+                lone.due = now
+                self._agenda.later(lone)
+
+    def _add(self, poll: Poll, to: list[Poll]) -> None:
+        to.append(poll)
+        self._agenda.later(poll)
+
+    def _resume(self, now: float) -> None:
+        """The device answers again: everything is read anew."""
+        self.leave()
+        self._probe = None
+        for poll in self.polls:
+            poll.due, poll.search, poll.ask = now, None, question(poll.block)
+            self._agenda.later(poll)
+        for lone in self.missing:
+            self._agenda.later(lone)
+
+    # ---- commands -------------------------------------------------------------------------------------------------
+
+    def hurry(self, points: Iterable[str], for_s: float, now: float) -> None:
+        """Read these points at once and often for a while: somebody waits for their values."""
+        wanted = set(points)
+        for poll in self.polls:
+            if poll.search is None and any(row.key in wanted for row in poll.block.rows):
+                self._agenda.drop([poll])
+                poll.hurried_from, poll.hurried_until = now, now + for_s
+                poll.turn = Class.READ_BACK
+                poll.due = now
+                self._agenda.later(poll)
+
+    def check_question(self) -> Ask | None:
+        """A small question whose answer has another length than the last question's: it shows whether answers belong
+        to their questions. None: everything that this device has is of one length."""
+        last = self.last
+        return next((ask for ask in self._checks if last is None or (ask.fn, ask.size) != (last.fn, last.size)), None)
+
+    # ---- what is said ---------------------------------------------------------------------------------------------
+
+    def _tell(self, readings: list[Reading]) -> None:
+        if readings and self._intake is not None:
+            self._intake.take(readings)
+
+    def _all_points(self, verdict: Verdict, at: datetime) -> list[Reading]:
+        return [reading for poll in self.polls for reading in poll.decoder.without(verdict, at)]
+
+    def _link(self, at: datetime, now: float) -> list[Reading]:
+        state = self.breaker.state
+        if state is self._said and now - self._said_at < LINK_SAID_EVERY_S:
+            return []
+        self._said, self._said_at = state, now
+        id = self.device.id
+        if state is LinkState.DOWN:
+            return [
+                Reading(id, LINK, state.value, at, at),
+                Reading(id, RTT, None, at, at, Quality.BAD, NO_ANSWER),
+            ]
+        return [Reading(id, LINK, state.value, at, at), Reading(id, RTT, 1000 * self.rtt_s, at, at)]
+
+    def repeat_link(self, at: datetime, now: float) -> None:
+        """So that the state of a device that is down does not itself grow stale."""
+        if self._said is not None:
+            self._tell(self._link(at, now))
+
+    def _puzzle(self, why: NoAnswer, now: float) -> None:
+        if why.heard and now >= self._puzzle_at and self._intake is not None:
+            self._puzzle_at = now + PUZZLE_EVERY_S
+            self._intake.puzzled_by(self.device.address, why.heard, Words("modbus.puzzle", {"why": why.why}))
+
+
+def _by_place(rows: Sequence[Row]) -> list[list[Row]]:
+    places: dict[int, list[Row]] = {}
+    for row in rows:
+        places.setdefault(row.at, []).append(row)
+    return list(places.values())
+
+
+def _checks(plan: Sequence[Block]) -> list[Ask]:
+    """Two small questions of different length that the device can answer, if it has two registers side by side."""
+    for block in sorted(plan, key=lambda block: (block.fn in BIT_FUNCTIONS, block.count)):
+        least = 9 if block.fn in BIT_FUNCTIONS else 2
+        if block.count >= least:
+            return [ask_of(pdu.Read(block.fn, block.at, count)) for count in (1, least)]
+    return []
