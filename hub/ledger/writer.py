@@ -158,8 +158,9 @@ class Writer:
 
     async def _retry(self) -> None:
         """Try to write down since when nothing could be written, until that succeeds."""
-        while gap := self._gap:
+        while self._gap:
             await self._clock.sleep(RETRY_S)
+            gap = self._gap  # with all that was refused until now
             with suppress(LedgerUnavailable):
                 await self._tell(gap)
                 if self._gap is gap:  # otherwise more was refused meanwhile: say that too
