@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import cast
 
 from drivers.modbus.link import Framing, Link, adopt
 from drivers.modbus.options import Options
@@ -207,12 +208,11 @@ class _Arrival(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's transports are not its subclasses
         self.host = str((transport.get_extra_info("peername") or ("?",))[0])
         self._door = self._listener.arrives(self)
         if self._door is None:
-            transport.abort()
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._door is None or self.seated:
