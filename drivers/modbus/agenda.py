@@ -37,6 +37,7 @@ class Agenda:
         self._count = 0
         self._polls = 0
         self.overruns = 0
+        self._served: tuple[_Ring, int] | None = None  # has more to do, and is not in line again yet
 
     def put(self, job: Job) -> None:
         """To be done as soon as its turn comes."""
@@ -66,9 +67,10 @@ class Agenda:
         while later and later[0][0] <= now + EARLY_S:
             job = heapq.heappop(later)[2]
             self._ready[job.turn].put(job)
+        self._back_in_line()
         for turn in _COMMANDS:
             if self._ready[turn].turns:
-                return self._ready[turn].take(_NOBODY, now)
+                return self._take(turn, _NOBODY, now)
         held = self._held
         if held and all(until <= now for until in held.values()):
             held.clear()
@@ -76,13 +78,26 @@ class Agenda:
         order = _LOWLY_FIRST if self._polls % LOWLY_TURN == 0 else _POLITE
         for turn in order:
             if self._ready[turn].turns:
-                found = self._ready[turn].take(held, now)
+                found = self._take(turn, held, now)
                 if found is not None:
                     return found
         return None
 
+    def _take(self, turn: Class, held: dict[int, float], now: float) -> Job | None:
+        found = self._ready[turn].take(held, now)
+        if found is not None:
+            self._served = (self._ready[turn], found.unit)
+        return found
+
+    def _back_in_line(self) -> None:
+        """A unit that was served goes behind all that have become due meanwhile."""
+        if self._served is not None:
+            self._served[0].line_up(self._served[1])
+            self._served = None
+
     def due_in(self, now: float) -> float | None:
         """How long nothing will be due; None: nothing is planned."""
+        self._back_in_line()
         times = [self._later[0][0]] if self._later else []
         if any(ring.turns for ring in self._ready):
             times += self._held.values()
@@ -90,6 +105,7 @@ class Agenda:
 
     def drop(self, jobs: Iterable[Job]) -> None:
         """These jobs are not to be done any more."""
+        self._back_in_line()
         gone = set(map(id, jobs))
         self._later = [entry for entry in self._later if id(entry[2]) not in gone]
         heapq.heapify(self._later)
@@ -98,10 +114,12 @@ class Agenda:
 
     def take_back(self, unit: int) -> list[Job]:
         """The polls of this unit that wait for their turn: the rest of its cycle, to be skipped."""
+        self._back_in_line()
         return [job for turn in _POLITE for job in self._ready[turn].take_all(unit)]
 
     def waiting(self, turns: Iterable[Class]) -> list[Job]:
         """Take out all jobs of these classes (the line is down, and they are not to wait)."""
+        self._back_in_line()
         return [job for turn in turns for job in self._ready[turn].take_all()]
 
 
@@ -137,12 +155,14 @@ class _Ring:
                 continue
             queue = self._queues[unit]
             job = queue.popleft()
-            if queue:
-                turns.append(unit)
-            else:
+            if not queue:
                 del self._queues[unit]
             return job
         return None
+
+    def line_up(self, unit: int) -> None:
+        if unit in self._queues and unit not in self.turns:
+            self.turns.append(unit)
 
     def take_all(self, unit: int | None = None) -> list[Job]:
         units = [unit] if unit is not None else list(self.turns)

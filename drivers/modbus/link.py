@@ -9,6 +9,7 @@ again after noise and heartbeats.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import Callable
@@ -24,6 +25,9 @@ from protocols.errors import BadMessage
 from protocols.modbus import pdu
 from protocols.modbus.dtu import Stripper
 from protocols.modbus.frames import Frame, RtuStream, Side
+
+# What comes wrong is said as a puzzle and by the quality of readings; a second account in a log helps nobody.
+logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
 
 MOST_HELD = 1024  # bytes that make no frame; who sends more is not speaking Modbus
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))

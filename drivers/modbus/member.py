@@ -210,14 +210,16 @@ class Member:
                 self._tell([*self._all_points(down, at), *self._link(at, now)])
             poll.search = None
             return self._set_probe(self.breaker.probe_at)
+        for one in self.polls:
+            one.turn = Class.SLOW  # behind everybody who answers, until it answers again
+        for job in self._agenda.take_back(self.unit):  # the rest of its cycle
+            if isinstance(job, Poll):
+                self._agenda.again(job, now)
         if not poll.tried and self.breaker.misses == 1:
             poll.tried = 1
             self._agenda.put(poll)
         else:
             poll.tried = 0
-            for job in self._agenda.take_back(self.unit):
-                if isinstance(job, Poll):
-                    self._agenda.again(job, now)
             self._agenda.again(poll, now)
         self._tell([*([] if poll.lone else poll.decoder.without(verdict, at)), *self._link(at, now)])
 

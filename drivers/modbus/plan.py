@@ -161,7 +161,7 @@ class Search:
             self._refused(part)
         self._skip_known()
         if not self._open and not self.missing and not self._split_at_gap:
-            self.limit = self._longest_good
+            self.limit = self._limits.good = self._longest_good
 
     @property
     def _most(self) -> int:
@@ -181,10 +181,12 @@ class Search:
         self._open += [_Part(rows, parent) for rows in reversed(children)]
 
     def _skip_known(self) -> None:
-        """When a refused part was short enough and all but its last half are good, the last half need not be asked."""
+        """When a refused part was short enough and all but its last half are good, that half need not be asked, but
+        taken apart. A single place is always asked: it will be out of sight for an hour.
+        """
         while self._open:
             part = self._open[-1]
-            if part.parent is None or not part.parent.blames_the_last:
+            if part.parent is None or not part.parent.blames_the_last or len({row.at for row in part.rows}) == 1:
                 return
             self._open.pop()
             self._refused(part)
