@@ -92,6 +92,8 @@ def _returned(before: Alarm, change: AlarmChange) -> Alarm:
 
 
 def _acknowledged(before: Alarm, change: AlarmChange) -> Alarm:
+    if before.state is AlarmState.ACKNOWLEDGED:
+        return before  # who was first stays the one who did
     over = before.state is AlarmState.RETURNED
     state = AlarmState.NORMAL if over else AlarmState.ACKNOWLEDGED
     return replace(before, state=state, acknowledged_at=change.at, acknowledged_by=change.by)

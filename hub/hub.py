@@ -6,11 +6,13 @@ A reading goes: quality, historian queue, latest, rules, ledger, dispatch, watch
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from math import inf, nan
 from typing import Any, Protocol
 
@@ -23,6 +25,7 @@ from hub.model import (
     Alarm,
     AlarmChange,
     AlarmEvent,
+    AlarmState,
     Area,
     CommandRecord,
     Device,
@@ -33,11 +36,12 @@ from hub.model import (
     Value,
     Words,
 )
-from hub.quality import clock_ahead, judge, silence
+from hub.quality import judge, silence, when
 from hub.slot import Slot
 
 MAX_PUZZLES = 500  # the newest things that could not be read, kept for the console
 MAX_PUZZLE_BYTES = 512  # of each
+LOOK_AGAIN_S = 1.0  # a device's silence is looked at so often at most
 GOOD = Quality.GOOD
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -79,7 +83,7 @@ class Member:
         self.device = device
         self.plate = plate
         self.slots = slots
-        self.newest = newest  # the newest `at` taken of it: what is older goes to history only
+        self.newest = newest  # the newest `at` taken of it; of each point, what is older goes to history only
         self.awaited = False  # a command waits for a proof reading of this device
         self.check_at = inf  # monotonic: when its silence is to be looked at next
 
@@ -108,10 +112,10 @@ class Hub:
 
     def adopt(self, device: Device, plate: Nameplate) -> None:
         """Take a device in, or take its new description; what is known of points that stay is kept."""
-        old = self.members.get(device.id)
-        kept = old.slots if old else {}
-        if old:
-            self._by_address.pop(old.device.address, None)
+        before = self.members.get(device.id)
+        kept = before.slots if before else {}
+        if before:
+            self._forget_address(before.device)
             self._judgement.unbind(device.id)
         slots: dict[str, Slot] = {}
         for key, point in plate.points.items():
@@ -122,15 +126,14 @@ class Hub:
                 slots[key] = Slot(
                     device.id, point, self._history.number(device.id, key, point.kind, point.unit, device.area)
                 )
-        newest = old.newest if old else EPOCH
-        member = Member(device, plate, slots, newest)
-        for key, slot in slots.items():
-            slot.wakes = {}
-            slot.point = plate.points[key]
+            slots[key].wakes = {}
+        member = Member(device, plate, slots, before.newest if before else EPOCH)
+        member.awaited = before is not None and before.awaited
         for key, tokens in self._judgement.bind(device, slots).items():
             slots[key].wakes = dict.fromkeys(tokens)
         self.members[device.id] = member
         self._by_address[device.address] = device
+        self._watch_silence(member)
         for watcher in self._watchers:
             watcher.devices()
 
@@ -139,10 +142,15 @@ class Hub:
         member = self.members.pop(device, None)
         if member is None:
             return
-        self._by_address.pop(member.device.address, None)
+        self._forget_address(member.device)
         self._judgement.unbind(device)
         for watcher in self._watchers:
             watcher.devices()
+
+    def _forget_address(self, device: Device) -> None:
+        known = self._by_address.get(device.address)
+        if known is not None and known.id == device.id:  # two devices may be swapping theirs
+            del self._by_address[device.address]
 
     def who_is(self, address: str) -> Device | None:
         return self._by_address.get(address)
@@ -158,20 +166,20 @@ class Hub:
         """Take in one instant of one device. Returns when it is judged, queued and known; never waits, never raises
         on what a device sent. Readings of several instants or devices are taken one group after the other.
         """
-        taken = 0
-        while taken < len(readings):
-            taken += self._take(readings[taken:] if taken else readings)
-        self.counts["readings"] += taken
+        rest = iter(readings)
+        first = next(rest, None)
+        while first is not None:
+            first = self._take(first, rest)
+        self.counts["readings"] += len(readings)
 
-    def _take(self, readings: Sequence[Reading]) -> int:
-        """Take the readings that share the first one's device and instant; how many those were."""
-        device, stamp = readings[0].device, readings[0].at
+    def _take(self, first: Reading, rest: Iterator[Reading]) -> Reading | None:
+        """Take the first reading, and those that share its device and instant; returns the next that does not."""
+        device, stamp, received_at = first.device, first.at, first.received_at
         member = self.members.get(device)
         if member is None:
             self.counts["unknown_device"] += 1
-            return 1
-        not_ours = clock_ahead(stamp, readings[0].received_at)
-        at = stamp if not_ours is None else readings[0].received_at
+            return next(rest, None)
+        at, ahead, aged = (stamp, None, None) if stamp is received_at else when(stamp, received_at)
         newest = at >= member.newest
         if newest:
             member.newest = at
@@ -182,43 +190,48 @@ class Hub:
         qualities: list[int] = []
         changed: list[Slot] = []
         tokens: dict[Any, None] = {}
-        count = 0
-        for reading in readings:
-            if reading.at is not stamp or reading.device is not device:
-                break  # another object may be equal: then it is simply the next group
-            count += 1
+        following = None
+        for reading in chain((first,), rest):
+            if (reading.at is not stamp and reading.at != stamp) or (
+                reading.device is not device and reading.device != device
+            ):
+                following = reading
+                break
             slot = slots.get(reading.point)
             if slot is None:
                 self.counts["unknown_point"] += 1
                 continue
             value, quality, why = reading.value, reading.quality, reading.why
-            if quality is GOOD and slot.plain and value is not None and slot.low <= value <= slot.high:  # type: ignore[operator]
-                stored: Any = value
+            good = quality is GOOD and heard < slot.stuck_at and ahead is None and aged is None
+            if good and slot.quality is GOOD and value == slot.value and why is slot.why:
+                known, stored = True, slot.stored
             else:
-                value, quality, why = judge(slot, reading)
-                stored = self._stored(slot, value)
-            if not_ours is not None and quality is GOOD:
-                quality, why = Quality.UNCERTAIN, not_ours
+                known = False
+                if not good or not slot.plain or not _within(slot.low, value, slot.high):
+                    value, quality, why = judge(slot, reading, heard)
+                if ahead is not None and quality is GOOD:
+                    quality, why = Quality.UNCERTAIN, ahead
+                stored = value if slot.plain and value is not None else self._stored(slot, value)
             series.append(slot.series)
             values.append(stored)
             qualities.append(quality)
             if not newest and slot.at is not None and at < slot.at:
                 self.counts["late"] += 1
                 continue
-            if value != slot.value or quality is not slot.quality:
-                slot.change(value, quality)
-                changed.append(slot)
-            slot.why = why
+            if not known:
+                if aged is not None and quality is GOOD:
+                    quality, why = Quality.UNCERTAIN, aged
+                if slot.change(value, stored, quality, why, heard):
+                    changed.append(slot)
             slot.at = at
-            slot.received_at = reading.received_at
+            slot.received_at = received_at
             slot.heard = heard
             if slot.wakes:
                 tokens.update(slot.wakes)
-        self._history.offer((at - EPOCH) // MICROSECOND, series, values, qualities)
+        if series:
+            self._history.offer((at - EPOCH) // MICROSECOND, series, values, qualities)
         self._after(member, at, changed, tokens)
-        if member.check_at == inf:
-            self._watch_silence(member)
-        return count
+        return following
 
     def _after(self, member: Member, at: datetime, changed: list[Slot], tokens: Mapping[Any, None]) -> None:
         """Rules, ledger, dispatch, watchers: what follows from new readings."""
@@ -228,6 +241,9 @@ class Hub:
         if member.awaited:
             self.on_proof(member)
         if changed:
+            for slot in changed:
+                if slot.heard + slot.stale_after_s < member.check_at:  # it was not waited for, and now it is
+                    self._watch_silence(member)
             for watcher in self._watchers:
                 watcher.readings(member.device.id, changed)
 
@@ -235,7 +251,7 @@ class Hub:
         """The number that the historian keeps for a value: an enum's code, a text's code, NaN for no value."""
         if value is None:
             return nan
-        if slot.point.kind in (Kind.NUMBER, Kind.BOOL):
+        if slot.plain or slot.point.kind is Kind.BOOL:
             return value
         if slot.point.kind is Kind.ENUM:
             return slot.codes.get(value, nan)  # type: ignore[arg-type]
@@ -250,6 +266,7 @@ class Hub:
             _, device = heapq.heappop(self._silences)
             member = self.members.get(device)
             if member is not None and member.check_at <= monotonic:
+                member.check_at = inf
                 self._look_for_silence(member, monotonic, now)
         for finding in self._judgement.tick(now):
             self._found(finding)
@@ -261,8 +278,7 @@ class Hub:
             verdict = silence(slot, monotonic - slot.heard)
             if verdict is None:
                 continue
-            slot.change(slot.value, verdict[0])
-            slot.why = verdict[1]
+            slot.change(slot.value, slot.stored, *verdict, inf)
             changed.append(slot)
             tokens.update(slot.wakes)
         if changed:
@@ -273,14 +289,14 @@ class Hub:
 
     def _watch_silence(self, member: Member) -> None:
         """Look at this device again when its first point could have become stale (or worse)."""
-        monotonic = self.clock.monotonic()
-        member.check_at = inf
+        monotonic, due = self.clock.monotonic(), inf
         for slot in member.slots.values():
             if slot.quality is not Quality.BAD:
                 step = slot.stale_after_s if slot.quality is GOOD else slot.point.interval_s
-                member.check_at = min(member.check_at, max(slot.heard + step, monotonic + 1.0))
-        if member.check_at < inf:
-            heapq.heappush(self._silences, (member.check_at, member.device.id))
+                due = min(due, max(slot.heard + step, monotonic + LOOK_AGAIN_S))
+        if due < inf and due != member.check_at:
+            heapq.heappush(self._silences, (due, member.device.id))
+        member.check_at = due
 
     # ---- alarms ---------------------------------------------------------------------------------------------------
 
@@ -312,41 +328,56 @@ class Hub:
         if raised and finding.asks:
             self.on_ask(finding)
 
-    def _change_alarm(self, change: AlarmChange) -> tuple[Alarm | None, Any]:
+    def _change_alarm(self, change: AlarmChange) -> None:
+        """Rules do not wait for the disk: an alarm that cannot be written is shown all the same."""
         written = self._ledger.append(change)
+        written.add_done_callback(_heard)
+        self._apply(change)
+
+    def _apply(self, change: AlarmChange) -> Alarm | None:
         alarm = self.book.apply(change)
         if alarm is not None:
             for watcher in self._watchers:
                 watcher.alarm(alarm)
-        return alarm, written
+        return alarm
 
     async def acknowledge(self, alarm: str, by: str, note: str = "") -> Alarm:
-        """Somebody has seen this occurrence. Durable when it returns. Raises NotLive, LedgerUnavailable."""
+        """Somebody has seen this occurrence: on the disk first, shown then. Who was first stays the one who did.
+
+        Raises NotLive, LedgerUnavailable.
+        """
         live = self.book.occurrence(alarm)
         if live is None:
             raise NotLive(alarm)
-        now = self.clock.now()
+        if live.state is AlarmState.ACKNOWLEDGED:
+            return live
         change = AlarmChange(
             alarm=alarm,
             event=AlarmEvent.ACKNOWLEDGED,
             device=live.device,
             rule=live.rule,
-            at=now,
+            at=self.clock.now(),
             since=live.since,
             severity=live.severity,
             by=by,
             note=note,
         )
-        after, written = self._change_alarm(change)
-        await written
-        return after or live
+        await self._ledger.append(change)
+        now = self.book.occurrence(alarm)
+        if now is not None and now.count != live.count:
+            return now  # it came back while this was written: what was acknowledged was the time before
+        return self._apply(change) or live
 
     # ---- watchers and puzzles -------------------------------------------------------------------------------------
 
     def watch(self, watcher: Watcher) -> Callable[[], None]:
         """Tell `watcher` of every change from now on; call what is returned to end it."""
-        self._watchers.append(watcher)
-        return lambda: self._watchers.remove(watcher)
+        self._watchers = [*self._watchers, watcher]
+
+        def unwatch() -> None:
+            self._watchers = [it for it in self._watchers if it is not watcher]
+
+        return unwatch
 
     def tell(self, record: CommandRecord) -> None:
         """A command has a new receipt."""
@@ -356,3 +387,16 @@ class Hub:
     def puzzled_by(self, address: str, raw: bytes, why: Words) -> None:
         self.counts["puzzles"] += 1
         self.puzzles.append(Puzzle(address, self.clock.now(), raw[:MAX_PUZZLE_BYTES], why))
+
+
+def _within(low: float, value: Any, high: float) -> bool:
+    try:
+        return bool(low <= value <= high)
+    except TypeError:
+        return False  # no number at all
+
+
+def _heard(written: asyncio.Future[Any]) -> None:
+    """The ledger itself says that it cannot be written (`healthy`, `last_error`); nobody else waits for this."""
+    if not written.cancelled():
+        written.exception()

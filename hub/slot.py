@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from math import inf
+from math import inf, nan
+from sys import float_info
 from typing import Any
 
 from hub.model import Kind, Point, Quality, Value, Words
 
 STALE_INTERVALS = 3  # a point is expected every interval_s; silence of so many of them makes it stale
+LARGEST = float_info.max  # what is beyond is no number of this world: infinity, or an integer no float can hold
 NO_DATA_YET = Words("quality.no_data_yet")
 
 
@@ -31,7 +33,9 @@ class Slot:
         "received_at",
         "series",
         "stale_after_s",
-        "unchanged_since",
+        "stored",
+        "stuck_after_s",
+        "stuck_at",
         "value",
         "wakes",
         "was_good",
@@ -43,28 +47,42 @@ class Slot:
         self.device = device
         self.point = point
         self.series = series  # the historian's number for it
-        self.plain = point.kind in (Kind.NUMBER, Kind.BOOL) and point.stuck_after_s is None  # judged on the fast path
+        self.plain = point.kind is Kind.NUMBER  # a GOOD value inside low..high needs no further judgement
         self.codes: dict[str, int] = {label: code for code, label in point.labels.items()}
         self.stale_after_s = STALE_INTERVALS * point.interval_s
-        self.low = -inf if point.low is None else point.low
-        self.high = inf if point.high is None else point.high
+        self.stuck_after_s = inf if point.stuck_after_s is None else point.stuck_after_s
+        self.low = -LARGEST if point.low is None else point.low
+        self.high = LARGEST if point.high is None else point.high
         self.value: Value = None
+        self.stored: Any = nan  # what the historian keeps for `value`
         self.at: datetime | None = None
         self.received_at: datetime | None = None
         self.heard = -inf  # monotonic seconds of the last reading, good or not
+        self.stuck_at = inf  # monotonic seconds at which it has not moved for stuck_after_s
         self.quality = Quality.BAD
         self.why: Words | None = NO_DATA_YET
         self.was_good: Value = None  # the last good value, kept when it stopped being good
         self.was_good_at: datetime | None = None
-        self.unchanged_since: datetime | None = None
         self.wakes: dict[Any, None] = {}  # the rules that read this point (a set that keeps its order)
 
-    def change(self, value: Value, quality: Quality) -> None:
-        """Another value or quality than before; the last good value is kept when it stops being good."""
+    def change(self, value: Value, stored: Any, quality: Quality, why: Words | None, heard: float) -> bool:
+        """Take this on; whether value, quality or reason are others than before.
+
+        The last good value is kept when it stops being good. `heard` inf: nothing was heard, and once something is, the
+        time that it may stay unmoved begins anew.
+        """
+        moved = value != self.value
+        if moved or self.stuck_at == inf or heard == inf:
+            self.stuck_at = heard + self.stuck_after_s
+        if not moved and quality is self.quality and why == self.why:
+            return False
         if self.quality is Quality.GOOD and quality is not Quality.GOOD:
             self.was_good, self.was_good_at = self.value, self.at
         self.value = value
+        self.stored = stored
         self.quality = quality
+        self.why = why
+        return True
 
     @property
     def last_good(self) -> Value:
