@@ -41,4 +41,4 @@ def unavailable(place: str, what: str, error: StatementError) -> LedgerUnavailab
     reason = " ".join(str(error.orig).split())
     low = reason.lower()
     remedy = next((remedy for sign, remedy in _REMEDIES if sign in low), _ELSE[what])
-    return LedgerUnavailable(f"{place} › {what}: {reason}. {remedy}")
+    return LedgerUnavailable(f"{place} › {what}: {reason.rstrip('.?')}. {remedy}")

@@ -4,10 +4,6 @@ from alembic import context
 
 from hub.ledger.tables import metadata
 
-context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=metadata,
-    transactional_ddl=True,  # also in SQLite, where database.py begins transactions itself
-)
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 with context.begin_transaction():
     context.run_migrations()
