@@ -9,7 +9,7 @@ from typing import Protocol
 
 from drivers.modbus.plan import Class
 
-LOWLY_TURN = 16  # every so-manieth poll goes to the lowest class that waits, so that a full line still probes
+LOWLY_TURN = 16  # so many polls may go before a lower class that waits, so that a full line still probes
 EARLY_S = 0.001  # a poll that is due in a millisecond is due
 
 
@@ -35,7 +35,7 @@ class Agenda:
         self._ready: list[_Ring] = [_Ring() for _ in Class]
         self._held: dict[int, float] = {}  # unit -> not before
         self._count = 0
-        self._polls = 0
+        self._passed_over = 0
         self.overruns = 0
         self._served: tuple[_Ring, int] | None = None  # has more to do, and is not in line again yet
 
@@ -74,14 +74,20 @@ class Agenda:
         held = self._held
         if held and all(until <= now for until in held.values()):
             held.clear()
-        self._polls += 1
-        order = _LOWLY_FIRST if self._polls % LOWLY_TURN == 0 else _POLITE
+        order = _LOWLY_FIRST if self._passed_over >= LOWLY_TURN else _POLITE
         for turn in order:
             if self._ready[turn].turns:
                 found = self._take(turn, held, now)
                 if found is not None:
+                    self._count_passed(turn)
                     return found
         return None
+
+    def _count_passed(self, turn: Class) -> None:
+        if turn in _LOWLY:
+            self._passed_over = 0
+        elif self._ready[Class.SLOW].turns or self._ready[Class.PROBE].turns:
+            self._passed_over += 1
 
     def _take(self, turn: Class, held: dict[int, float], now: float) -> Job | None:
         found = self._ready[turn].take(held, now)
@@ -126,6 +132,7 @@ class Agenda:
 _COMMANDS = (Class.SAFETY, Class.COMMAND)
 _POLITE = tuple(turn for turn in Class if turn not in _COMMANDS)
 _LOWLY_FIRST = (Class.READ_BACK, Class.ON_DEMAND, Class.PROBE, Class.SLOW, Class.NORMAL, Class.FAST)
+_LOWLY = (Class.SLOW, Class.PROBE)
 _NOBODY: dict[int, float] = {}
 
 
