@@ -103,6 +103,11 @@ class People:
 
         await self._do(job, notes)
 
+    async def rehash(self, name: str, before: str, after: str) -> bool:
+        """The same password, hashed anew: sessions stay. False when it is no longer `before`: it has been changed."""
+        same = update(person).where(person.c.name == name, person.c.password == before).values(password=after)
+        return await self._writer.run(lambda connection: connection.execute(same).rowcount == 1)
+
     # ---- sessions -------------------------------------------------------------------------------------------------
 
     async def open_session(self, it: Session, *notes: Note) -> None:

@@ -68,6 +68,14 @@ async def test_a_new_password_ends_the_other_sessions(ledger: Ledger):
     assert await ledger.people.person("wang.min") == replace(WANG, password="hash two")
 
 
+async def test_hashing_anew_does_not_bring_back_a_password_that_was_changed_meanwhile(ledger: Ledger):
+    await ledger.people.add(WANG)
+    assert await ledger.people.rehash("wang.min", "hash one", "hash one, stronger")
+    await ledger.people.set_password("wang.min", "hash two")
+    assert not await ledger.people.rehash("wang.min", "hash one, stronger", "hash one, stronger still")
+    assert await ledger.people.person("wang.min") == replace(WANG, password="hash two")
+
+
 async def test_a_session_tells_whose_it_is_until_it_is_closed(ledger: Ledger):
     await ledger.people.add(WANG)
     await ledger.people.open_session(session("s1"), Note("login", at(0), by="wang.min"))
