@@ -7,7 +7,7 @@ has at most one reading at one time: written again, the last one written is the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -160,5 +160,3 @@ def to_datetime(at_us: int) -> datetime:
 
 
 NOTHING = Columns(np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.uint8))
-
-Parts = Mapping[int, Sequence[Columns]]  # series -> pieces of it, the oldest written first
