@@ -15,6 +15,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from msgspec import Struct
+from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
@@ -127,7 +128,6 @@ class Console(FastAPI):
             openapi_url=None,
             docs_url=None,
             redoc_url=None,
-            max_body_size=MAX_BODY_BYTES,
             redirect_slashes=False,
             lifespan=_lifespan,
         )
@@ -135,6 +135,7 @@ class Console(FastAPI):
         handlers = problems.handlers()
         for error, handler in handlers.items():
             self.add_exception_handler(error, handler)
+        self.add_exception_handler(Exception, problems.from_bug)
         self.router.route_class = Lane
         for way in WAYS:
             self.router.add_api_route(
@@ -182,7 +183,7 @@ class Console(FastAPI):
             if way is not None and (variable or "{" not in way.path):
                 scope["hot"] = way, variable
                 return await self._direct(scope, receive, send)
-        await super().__call__(scope, receive, send)
+        await super().__call__(scope, _bounded(receive), send)
 
     async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A hot route: through the gate and there."""
@@ -212,6 +213,22 @@ class Lane(APIRoute):
             return await handle(request)
 
         return admitted
+
+
+def _bounded(receive: Receive) -> Receive:
+    """The request, as long as its body is not longer than MAX_BODY_BYTES."""
+    taken = 0
+
+    async def at_most() -> Message:
+        nonlocal taken
+        message = await receive()
+        if message["type"] == "http.request":
+            taken += len(message.get("body", b""))
+            if taken > MAX_BODY_BYTES:
+                raise HTTPException(413)
+        return message
+
+    return at_most
 
 
 @asynccontextmanager

@@ -119,6 +119,10 @@ class Viewer:
         self._stir()
 
     @property
+    def over(self) -> bool:
+        return self._over
+
+    @property
     def idle(self) -> bool:
         return not (self._event or self._frame or self._behind)
 
@@ -384,6 +388,7 @@ class Bus:
             if viewer.ticket.over:
                 viewer.bye()
             elif viewer.task is not None and viewer.sending_since and now - viewer.sending_since > STUCK_S:
+                viewer.leave()
                 viewer.task.cancel()
         if now - self._last_word >= HEARTBEAT_S:
             self._last_word = now
@@ -437,6 +442,9 @@ class EventStream(Response):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 viewer.sending_since = None
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except asyncio.CancelledError:
+            if not viewer.over:  # somebody else's: the server stops
+                raise
         finally:
             gone.cancel()
             self._bus.dismiss(viewer)

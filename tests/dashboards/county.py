@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import secrets
 import socket
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -203,6 +203,25 @@ def tell(
     now = house.clock.now()
     at = now - timedelta(seconds=age_s)
     house.hub.take([Reading(device, point, value, at, now, quality) for point, value in values.items()])
+
+
+async def becomes(true: Callable[[], bool]) -> None:
+    """Wait until it is."""
+    for _ in range(500):
+        if true():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not become true within 5 s")
+
+
+async def final(browser: httpx.AsyncClient, id: str) -> dict[str, Any]:
+    """The command when no more receipts will come."""
+    async with asyncio.timeout(10):
+        while True:
+            record: dict[str, Any] = (await browser.get(f"/api/v1/commands/{id}")).json()
+            if record["final"]:
+                return record
+            await asyncio.sleep(0.02)
 
 
 def devices(count: int) -> list[Device]:

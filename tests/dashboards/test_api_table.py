@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +189,8 @@ async def test_every_example_is_true(here: County):
         device = f"{v1}/devices/ps-chengdong"
         await ask(one, "GET", device, f"{v1}/devices/{{device_id}}")
         await ask(one, "GET", device + "/nameplate", f"{v1}/devices/{{device_id}}/nameplate")
-        series = f"{device}/series?points=inlet.level&start=2026-01-01T00:00:00Z&step=raw"
+        yesterday = f"{here.house.clock.now() - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
+        series = f"{device}/series?points=inlet.level&start={yesterday}&step=raw"
         await ask(one, "GET", series, f"{v1}/devices/{{device_id}}/series")
         fault = {"station": "ps-chengdong", "fault": "does_not_start", "on": True}
         assert (await ask(one, "POST", f"{v1}/demo/faults", json=fault))["faults"][0]["on"]

@@ -1,0 +1,124 @@
+"""Alarms: what stands, in which order, its life, and acknowledging one occurrence."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.dashboards.county import County, county
+
+V1 = "/api/v1"
+
+
+@pytest.fixture
+async def here(tmp_path: Path) -> AsyncIterator[County]:
+    async with county(tmp_path, 6) as it:
+        yield it
+
+
+async def test_alarms_stand_unseen_first_then_by_severity_then_the_newest(here: County):
+    old = here.raise_alarm("ps-00000", "low", 4)
+    seen = here.raise_alarm("ps-00001", "seen", 1)
+    first = here.raise_alarm("ps-00002", "high", 2)
+    second = here.raise_alarm("ps-00003", "high", 2)
+    gone = here.raise_alarm("ps-00004", "gone", 3)
+    here.return_alarm("ps-00004", "gone", 3)
+    async with here.browser() as browser:
+        await browser.post(f"{V1}/alarms/{seen.id}/acknowledge", json={"note": ""})
+        answer = (await browser.get(f"{V1}/alarms")).json()
+        assert [it["id"] for it in answer["alarms"]] == [second.id, first.id, gone.id, old.id, seen.id]
+        assert answer["counts"] == [1, 2, 1, 1]
+        for query, wanted in (
+            ("severity=2", {first.id, second.id}),
+            ("state=returned", {gone.id}),
+            ("device=ps-00000", {old.id}),
+            ("area=341203100201", {first.id, gone.id, seen.id, second.id, old.id}),
+            ("device=nothing", set()),
+        ):
+            found = (await browser.get(f"{V1}/alarms?{query}")).json()["alarms"]
+            assert {it["id"] for it in found} <= wanted, query
+            assert found or not wanted or query.startswith("area")
+        assert (await browser.get(f"{V1}/alarms?severity=5")).status_code == 422
+
+
+async def test_an_area_holds_the_alarms_of_all_below_it(here: County):
+    for device in list(here.house.hub.members):
+        here.raise_alarm(device)
+    async with here.browser() as browser:
+        counts = {}
+        for area in ("341200000000", "341203100000", "341203100201", "341204100000", "999999999999"):
+            counts[area] = len((await browser.get(f"{V1}/alarms?area={area}")).json()["alarms"])
+    assert counts["341200000000"] == 7
+    assert counts["341203100000"] + counts["341204100000"] == 7
+    assert 0 < counts["341203100201"] < counts["341203100000"]
+    assert counts["999999999999"] == 0
+
+
+async def test_an_acknowledgement_names_who_and_is_kept_with_its_note(here: County):
+    alarm = here.raise_alarm("ps-00000")
+    async with here.browser() as browser:
+        after = (await browser.post(f"{V1}/alarms/{alarm.id}/acknowledge", json={"note": " on my way "})).json()
+        assert (after["state"], after["acknowledged_by"]) == ("acknowledged", "water_operator")
+        life = (await browser.get(f"{V1}/alarms/{alarm.id}")).json()
+    assert [it["event"] for it in life["changes"]] == ["raised", "acknowledged"]
+    assert (life["changes"][1]["by"], life["changes"][1]["note"]) == ("water_operator", "on my way")
+    assert life["alarm"]["state"] == "acknowledged"
+
+
+async def test_a_late_acknowledgement_does_not_hit_a_newer_occurrence(here: County):
+    alarm = here.raise_alarm("ps-00000")
+    async with here.browser() as browser:
+        await browser.post(f"{V1}/alarms/{alarm.id}/acknowledge", json={})
+        here.return_alarm("ps-00000")
+        newer = here.raise_alarm("ps-00000")
+        assert newer.id != alarm.id
+        late = await browser.post(f"{V1}/alarms/{alarm.id}/acknowledge", json={})
+        assert (late.status_code, late.json()["code"]) == (409, "alarm_not_live")
+        standing = (await browser.get(f"{V1}/alarms")).json()["alarms"]
+        assert [(it["id"], it["state"]) for it in standing] == [(newer.id, "unacknowledged")]
+        over = (await browser.get(f"{V1}/alarms/{alarm.id}")).json()
+        assert over["alarm"] is None
+        assert [it["event"] for it in over["changes"]] == ["raised", "acknowledged", "returned"]
+
+
+async def test_many_are_acknowledged_at_once_but_not_the_severe_ones(here: County):
+    low = [here.raise_alarm(f"ps-0000{n}", severity=3 + n % 2).id for n in range(3)]
+    high = here.raise_alarm("ps-00004", severity=2).id
+    async with here.browser() as browser:
+        ids = [*low, high, "nothing", low[0]]
+        answer = (await browser.post(f"{V1}/alarms/acknowledge", json={"ids": ids, "note": "seen"})).json()
+        assert [it["id"] for it in answer["acknowledged"]] == low
+        assert answer["one_by_one"] == [high]
+        assert answer["not_live"] == ["nothing"]
+        assert (await browser.post(f"{V1}/alarms/acknowledge", json={"ids": []})).status_code == 422
+        assert (await browser.post(f"{V1}/alarms/acknowledge", json={"ids": ["x"] * 101})).status_code == 422
+
+
+async def test_an_alarm_that_never_was_is_not_found(here: County):
+    async with here.browser() as browser:
+        answer = await browser.get(f"{V1}/alarms/nothing")
+        assert (answer.status_code, answer.json()["code"]) == (404, "unknown_alarm")
+        answer = await browser.post(f"{V1}/alarms/nothing/acknowledge", json={})
+        assert (answer.status_code, answer.json()["code"]) == (409, "alarm_not_live")
+
+
+async def test_pages_of_history_stay_in_step_while_new_changes_come(here: County):
+    for number in range(7):
+        here.raise_alarm("ps-00000", f"rule {number}")
+    async with here.browser() as browser:
+        wanted = [it["alarm"] for it in (await browser.get(f"{V1}/alarms/history")).json()["changes"]]
+        found: list[str] = []
+        before: int | None = None
+        while True:
+            query = {"limit": 2} | ({} if before is None else {"before": before})
+            page = (await browser.get(f"{V1}/alarms/history", params=query)).json()
+            found += [it["alarm"] for it in page["changes"]]
+            here.raise_alarm("ps-00001", f"late {len(found)}")
+            if (before := page["next"]) is None:
+                break
+        assert found == wanted
+        mine = (await browser.get(f"{V1}/alarms/history?device=ps-00001")).json()["changes"]
+        assert {it["device"] for it in mine} == {"ps-00001"}
+        assert (await browser.get(f"{V1}/alarms/history?device=nothing")).status_code == 404
