@@ -77,8 +77,8 @@ class DriverSpec(Struct, frozen=True):
     """How the house makes a driver. `open` checks everything and never touches the network.
 
     `nameplate(device)` is the device's plate by its profile; raises BadConfig when profile or settings are wrong.
-    `check(device)` raises BadConfig when the address cannot be used. `listens(options)`: the (host, port) it will listen
-    on, so that a port in use is said before anything is started.
+    `check(device)` raises BadConfig when the address cannot be used. `listens(options)`: where it will listen (host,
+    port), so that a port in use is said before anything is started.
     """
 
     name: str

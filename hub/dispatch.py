@@ -8,17 +8,33 @@ restart, what was under way is only watched for its proof until its deadline.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Coroutine, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from math import inf
+from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct, field
 
 from hub.contract import Driver, Finding
 from hub.guard import Guard, Request
-from hub.hub import Hub, Member
-from hub.model import FINAL, Action, Command, CommandRecord, Proof, Quality, Receipt, Stage, Words
+from hub.hub import Hub, Member, unawaited
+from hub.model import FINAL, Action, Command, CommandRecord, Proof, Quality, Receipt, Stage, Value, Words
+from hub.quality import MAX_AHEAD_S
+from hub.slot import Slot
 from hub.supervise import attempt
+
+# What a driver may say of a command, and what is made of anything else: only a reading confirms.
+SAID = {
+    Stage.UNDELIVERED: Stage.UNDELIVERED,
+    Stage.REJECTED: Stage.REJECTED,
+    Stage.ACKNOWLEDGED: Stage.ACKNOWLEDGED,
+    Stage.CONFIRMED: Stage.ACKNOWLEDGED,
+}
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+from hub.words import named, shown
 
 
 class CommandLedger(Protocol):
@@ -30,13 +46,18 @@ class CommandLedger(Protocol):
 
 
 class Errand(Struct):
-    """A command under way."""
+    """A command under way. Times without a zone are monotonic: a step of the wall clock shortens no deadline."""
 
     command: Command
     action: Action
+    over_at: float  # its deadline
     receipts: list[Receipt] = field(default_factory=list)
+    recorded: bool = False  # the command itself has been given to the ledger: its receipts may follow
     sent_at: datetime | None = None
+    sent: float = inf
+    proof_by: float = inf
     proven: asyncio.Event = field(default_factory=asyncio.Event)
+    shown: Value = None  # the value that proved it
     task: asyncio.Task[None] | None = None
     written: list[Any] = field(default_factory=list)
 
@@ -60,6 +81,8 @@ class Dispatch:
         self._open: dict[str, list[Errand]] = {}  # device -> what is under way; more than one only while stopping
         self._asked: dict[tuple[str, str], asyncio.Future[CommandRecord]] = {}  # being judged and written down now
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._last_written: dict[str, asyncio.Future[Any]] = {}  # device -> its newest receipt on the way to the disk
+        self._closed = False
         hub.on_ask = self._asked_by_rule
         hub.on_proof = self._look
 
@@ -72,12 +95,13 @@ class Dispatch:
         BadArgs for arguments that the action does not take, LedgerUnavailable when it cannot be written down: then
         nothing is sent.
         """
+        # In a task of its own: an asker who hangs up does not leave a command half asked for.
         if not ask.key:
-            return await self._request(ask)
+            return await asyncio.shield(self._spawn(self._request(ask)))
         name = (ask.asked_by, ask.key)
         asked = self._asked.get(name)
         if asked is None:
-            asked = self._asked[name] = asyncio.ensure_future(self._once(ask))
+            asked = self._asked[name] = self._spawn(self._once(ask))
             asked.add_done_callback(lambda _: self._asked.pop(name))
         return await asyncio.shield(asked)
 
@@ -90,27 +114,49 @@ class Dispatch:
 
     async def _request(self, ask: Request) -> CommandRecord:
         member, action, args = self._guard.known(ask)
-        now = self._hub.clock.now()
-        deadline = now + timedelta(seconds=action.valid_s)
+        clock = self._hub.clock
+        now = clock.now()
         command = Command(
-            self._hub.ids(), ask.device, ask.action, args, ask.asked_by, ask.because, now, deadline, ask.key
+            id=self._hub.ids(),
+            device=ask.device,
+            action=ask.action,
+            args=args,
+            asked_by=ask.asked_by,
+            because=ask.because,
+            asked_at=now,
+            deadline=now + timedelta(seconds=action.valid_s),
+            key=ask.key,
         )
-        errand = Errand(command, action)
-        refusal = await self._guard.judge(member, action, args, ask) or self._make_way(member, errand)
-        if refusal is not None:
-            errand.receipts.append(Receipt(command.id, Stage.REFUSED, now, refusal, last=True))
-            await self._ledger.append(command, *errand.receipts)
-            self._hub.tell(errand.record)
-            return errand.record
-        self._open.setdefault(ask.device, []).append(errand)
+        errand = Errand(command, action, clock.monotonic() + action.valid_s)
+        going = False
         try:
-            await self._ledger.append(command)
-        except BaseException:
-            self._close(errand)
-            raise
+            refusal = self._closing() or self._guard.allows(member, action, ask) or self._make_way(member, errand)
+            if refusal is None:
+                # From here on it is under way: what comes now sees it, and a stop cancels it, whatever is awaited.
+                self._open.setdefault(ask.device, []).append(errand)
+                refusal = await self._locked(member, action)
+            if refusal is not None and not errand.final:
+                self._receipt(errand, Stage.REFUSED, refusal)
+            errand.recorded = True
+            await self._ledger.append(command, *errand.receipts)
+            going = not errand.final
+        finally:
+            if not going:
+                self._close(errand)
         self._hub.tell(errand.record)
-        self._start(errand, self._carry_out(errand))
+        if going:
+            errand.task = self._spawn(self._carry_out(errand))
         return errand.record
+
+    async def _locked(self, member: Member, action: Action) -> Words | None:
+        """Which interlock is in the way. What was sent before is counted only once it is on the disk."""
+        before = self._last_written.get(member.device.id)
+        if before is not None and any(lock.count for lock in action.interlocks):
+            await asyncio.wait([before])
+        return await self._guard.holds(member, action)
+
+    def _closing(self) -> Words | None:
+        return Words("refused.stopping") if self._closed else None
 
     async def cancel(self, command: str, by: str) -> CommandRecord | None:
         """Stop waiting for a command; what has left the house cannot be called back. None: it is not under way."""
@@ -126,23 +172,32 @@ class Dispatch:
         return [errand.record for errands in self._open.values() for errand in errands]
 
     async def recover(self) -> int:
-        """After a start: what was under way is watched for its proof, or its end is said. Nothing is sent again."""
-        interrupted = await self._ledger.open_commands()
+        """After a start: what was under way is watched for its proof until its deadline, or its end is said.
+
+        Nothing is sent again. Gives the number of commands that were under way.
+        """
+        clock = self._hub.clock
+        now, monotonic = clock.now(), clock.monotonic()
+        interrupted = [life for life in await self._ledger.open_commands() if not (life[1] and life[1][-1].last)]
         for command, receipts in interrupted:
-            errand = Errand(command, Action(command.action), list(receipts))
+            over_at = monotonic + (command.deadline - now).total_seconds()
+            errand = Errand(command, Action(command.action), over_at, list(receipts), recorded=True)
             member = self._hub.members.get(command.device)
             action = member.plate.actions.get(command.action) if member else None
             sent = next((r for r in receipts if r.stage is Stage.SENT), None)
-            if action is None or sent is None or action.proof is None:
+            if action is None or sent is None or action.proof is None or over_at <= monotonic:
                 self._receipt(errand, Stage.EXPIRED, Words("command.hub_stopped"))
                 continue
-            errand.action, errand.sent_at = action, sent.at
+            errand.action, errand.sent_at, errand.proof_by = action, sent.at, over_at
+            errand.sent = monotonic - (now - sent.at).total_seconds()
             self._open.setdefault(command.device, []).append(errand)
-            self._start(errand, self._prove(errand, action.proof))
+            answered = any(r.stage is Stage.ACKNOWLEDGED for r in receipts)
+            errand.task = self._spawn(self._prove(errand, action.proof, answered))
         return len(interrupted)
 
     async def close(self) -> None:
         """Stop waiting without saying anything: what is under way is recovered at the next start."""
+        self._closed = True
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -150,74 +205,97 @@ class Dispatch:
     # ---- the way down and back ------------------------------------------------------------------------------------
 
     async def _carry_out(self, errand: Errand) -> None:
-        command = errand.command
+        command, clock = errand.command, self._hub.clock
         member = self._hub.members.get(command.device)
         driver = self._drivers.get(member.device.driver) if member else None
         if member is None or driver is None:
             return self._receipt(errand, Stage.UNDELIVERED, Words("command.no_driver"))
-
-        def sent(words: Words) -> None:
-            errand.sent_at = self._hub.clock.now()
-            self._receipt(errand, Stage.SENT, words)
-            member.awaited = True
-
-        left_s = (command.deadline - self._hub.clock.now()).total_seconds()
-        reply = await attempt(driver.carry_out(member.device, command, sent), left_s, self._hub.clock)
-        if isinstance(reply, Receipt):
-            stage, words = reply.stage, reply.words
-        elif errand.sent_at is None:
-            stage, words = Stage.UNDELIVERED, reply
-        else:
-            stage, words = Stage.EXPIRED, reply
+        left_s = errand.over_at - clock.monotonic()
+        if left_s <= 0:
+            return self._receipt(errand, Stage.UNDELIVERED, Words("command.time_is_over"))
+        refusal = self._guard.still(member, errand.action)
+        if refusal is not None:
+            return self._receipt(errand, Stage.REFUSED, refusal)
+        reply: Any = await attempt(
+            driver.carry_out(member.device, command, lambda words: self._sent(errand, words)), left_s, clock
+        )
         if errand.final:
             return
+        stage, words = self._said(errand, reply)
         proof = errand.action.proof
         if stage is Stage.ACKNOWLEDGED:
             self._receipt(errand, stage, words, last=proof is None)
-        if proof is not None and errand.sent_at is not None and stage in (Stage.ACKNOWLEDGED, Stage.EXPIRED):
-            await self._prove(errand, proof, words if stage is Stage.EXPIRED else None)
-        elif stage is not Stage.ACKNOWLEDGED:
+        elif stage is not Stage.EXPIRED or proof is None:
             self._receipt(errand, stage, words)
+        if proof is not None and not errand.final:
+            await self._prove(errand, proof, stage is Stage.ACKNOWLEDGED)
 
-    async def _prove(self, errand: Errand, proof: Proof, unanswered: Words | None = None) -> None:
+    def _sent(self, errand: Errand, words: Words) -> None:
+        """The command's bytes have left the house."""
+        if errand.sent_at is not None:
+            return
+        errand.sent_at, errand.sent = self._hub.clock.now(), self._hub.clock.monotonic()
+        if errand.final:  # it was called off while the driver was at it
+            return self._receipt(errand, Stage.EXPIRED, Words("command.sent_late"))
+        self._receipt(errand, Stage.SENT, words)
+        if errand.action.proof is not None:
+            errand.proof_by = min(errand.sent + errand.action.proof.within_s, errand.over_at)
+            self._await_proof(errand)
+
+    def _said(self, errand: Errand, reply: Any) -> tuple[Stage, Words | None]:
+        """What the driver's reply comes to. What has left the house cannot be undelivered, and the other way round."""
+        if isinstance(reply, Receipt):
+            stage, words = SAID.get(reply.stage, Stage.EXPIRED), reply.words
+            if stage is not Stage.UNDELIVERED:
+                self._sent(errand, Words("command.sent"))  # if the driver has not said so
+        else:
+            stage = Stage.UNDELIVERED
+            words = reply if isinstance(reply, Words) else Words("command.driver_failed", {"error": "no receipt"})
+        if stage is Stage.UNDELIVERED and errand.sent_at is not None:
+            stage = Stage.EXPIRED
+        return stage, words
+
+    async def _prove(self, errand: Errand, proof: Proof, answered: bool) -> None:
         """Wait until a reading shows it, or say that none did."""
-        hub, command = self._hub, errand.command
-        member = hub.members.get(command.device)
-        assert errand.sent_at is not None
-        until = min(errand.sent_at + timedelta(seconds=proof.within_s), command.deadline)
-        left_s = (until - hub.clock.now()).total_seconds()
-        if member is not None and left_s > 0:
-            member.awaited = True
-            if not errand.proven.is_set():
-                await attempt(errand.proven.wait(), left_s, hub.clock)
+        clock = self._hub.clock
+        left_s = errand.proof_by - clock.monotonic()
+        self._await_proof(errand)
+        if left_s > 0 and not errand.proven.is_set():
+            await attempt(errand.proven.wait(), left_s, clock)
         if errand.final:
             return
         if errand.proven.is_set():
-            slot = member.slots[proof.point] if member else None
-            value = slot.value if slot else None
-            self._receipt(errand, Stage.CONFIRMED, Words("command.proven", {"point": proof.point, "value": value}))
+            words = Words("command.proven", {"point": proof.point, "value": errand.shown})
+            self._receipt(errand, Stage.CONFIRMED, words)
         else:
-            self._receipt(errand, Stage.EXPIRED, self._not_proven(member, proof, unanswered))
+            self._receipt(errand, Stage.EXPIRED, self._not_proven(errand, proof, answered))
 
-    def _not_proven(self, member: Member | None, proof: Proof, unanswered: Words | None) -> Words:
+    def _not_proven(self, errand: Errand, proof: Proof, answered: bool) -> Words:
+        member = self._hub.members.get(errand.command.device)
         slot = member.slots.get(proof.point) if member else None
-        args: dict[str, Any] = {"point": proof.point, "wanted": proof.becomes, "within_s": proof.within_s}
-        if slot is None or slot.quality is not Quality.GOOD:
+        waited_s = self._hub.clock.monotonic() - errand.sent
+        wanted = wanted_by(proof, errand.command.args)
+        args: dict[str, Any] = {"point": proof.point, "wanted": wanted, "within_s": round(waited_s, 1)}
+        if slot is None or not _measured_since(slot, errand):
             return Words("command.not_proven_no_reading", args)
-        return Words("command.unanswered" if unanswered else "command.not_proven", args | {"value": slot.value})
+        return Words("command.not_proven" if answered else "command.unanswered", args | {"value": slot.value})
+
+    def _await_proof(self, errand: Errand) -> None:
+        member = self._hub.members.get(errand.command.device)
+        if member is not None:
+            member.awaited = True
 
     def _look(self, member: Member) -> None:
         """A device with an awaited proof has new readings."""
         waiting = False
         for errand in self._open.get(member.device.id, ()):
             proof = errand.action.proof
-            if errand.final or proof is None or errand.sent_at is None:
+            if errand.final or proof is None or errand.sent_at is None or errand.proven.is_set():
                 continue
             waiting = True
             slot = member.slots.get(proof.point)
-            if slot is None or slot.quality is not Quality.GOOD or slot.received_at is None:
-                continue
-            if slot.received_at >= errand.sent_at and shows(slot.value, proof, errand.command.args):
+            if slot is not None and _measured_since(slot, errand) and shows(slot.value, proof, errand.command.args):
+                errand.shown = slot.value
                 errand.proven.set()
         member.awaited = waiting
 
@@ -227,10 +305,14 @@ class Dispatch:
         over = stage in FINAL or last
         receipt = Receipt(errand.command.id, stage, self._hub.clock.now(), words, last=over)
         errand.receipts.append(receipt)
-        errand.written.append(self._ledger.append(receipt))
+        if errand.recorded:  # else it goes to the ledger together with its command
+            written = self._ledger.append(receipt)
+            unawaited(written)
+            errand.written.append(written)
+            self._last_written[errand.command.device] = written
+            self._hub.tell(errand.record)
         if over:
             self._close(errand)
-        self._hub.tell(errand.record)
 
     async def _durable(self, errand: Errand) -> None:
         for written in errand.written:
@@ -267,30 +349,50 @@ class Dispatch:
     # ---- the rest -------------------------------------------------------------------------------------------------
 
     def _asked_by_rule(self, finding: Finding) -> None:
+        occurrence = self._hub.book.of(finding.device, finding.rule)
+        alarm = occurrence.id if occurrence else finding.at.isoformat()
+        say = finding.say.get("zh-CN") or finding.say.get("en") or finding.rule
+        member = self._hub.members.get(finding.device)
         for number, ask in enumerate(finding.asks):
-            occurrence = self._hub.book.of(finding.device, finding.rule)
-            key = f"{occurrence.id if occurrence else finding.at.isoformat()}/{number}"
-            say = finding.say.get("zh-CN") or finding.say.get("en") or finding.rule
+            key = f"{alarm}/{number}"
+            action = member.plate.actions.get(ask.action) if member else None
+            if action is not None and action.safety and occurrence is not None and occurrence.count > 1:
+                key += f"/{occurrence.count}"  # an alarm that comes back stops the pump again, and starts nothing twice
             request = Request(finding.device, ask.action, ask.args, f"rule:{finding.rule}", say, key, rule=finding.rule)
-            task = asyncio.get_running_loop().create_task(self._by_rule(request))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._spawn(self.request(request)).add_done_callback(_log_if_lost)
 
-    async def _by_rule(self, request: Request) -> None:
-        await self.request(request)
-
-    def _start(self, errand: Errand, work: Any) -> None:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
-        errand.task = task
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _log_if_lost(task: asyncio.Task[CommandRecord]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.error("a rule asked for a command that could not even be written down: nothing was sent", exc_info=error)
+
+
+def _measured_since(slot: Slot, errand: Errand) -> bool:
+    """Whether the slot's value is good and was measured after the command was sent, as far as clocks can be believed.
+
+    A terminal that has buffered readings delivers them after the command, and they show nothing of it.
+    """
+    if slot.quality is not Quality.GOOD or slot.at is None or slot.received_at is None or slot.heard < errand.sent:
+        return False
+    age_s = (slot.received_at - slot.at).total_seconds()
+    return slot.heard - age_s >= errand.sent - MAX_AHEAD_S
+
+
+def wanted_by(proof: Proof, args: Mapping[str, Any]) -> Any:
+    """What the point becomes; "$speed" in the proof is the argument `speed`."""
+    wanted: Any = proof.becomes
+    return args.get(wanted[1:]) if isinstance(wanted, str) and wanted.startswith("$") else wanted
 
 
 def shows(value: Any, proof: Proof, args: Mapping[str, Any]) -> bool:
-    """Whether a reading's value is the proof; "$speed" in the proof is the argument `speed`."""
-    wanted: Any = proof.becomes
-    if isinstance(wanted, str) and wanted.startswith("$"):
-        wanted = args.get(wanted[1:])
+    """Whether a reading's value is the proof."""
+    wanted = wanted_by(proof, args)
     if isinstance(wanted, bool | str) or wanted is None:
         return bool(value == wanted) and isinstance(value, type(wanted))
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value - wanted) <= proof.tolerance

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -12,6 +12,8 @@ from hub.clock import Clock
 from hub.hub import Member
 from hub.model import LINK, Action, Arg, Interlock, LinkState, Quality, Test, Title, Value, Words
 from hub.rights import Right, may
+from hub.slot import LARGEST
+from hub.words import named, shown
 
 
 class Request(Struct, frozen=True):
@@ -77,15 +79,24 @@ class Guard:
 
     async def judge(self, member: Member, action: Action, args: Mapping[str, Any], ask: Request) -> Words | None:
         """Why the command may not go; None when it may."""
-        refusal = self._allowed(member, action, ask) or self._fresh(member, action)
-        if refusal is not None or action.safety:
-            return refusal
-        for check in await self.checks(member, action):
-            if check.holds is None:
-                return Words("refused.cannot_judge", {"interlock": check.title, "because": check.why})
-            if not check.holds:
-                return Words("refused.interlock", {"interlock": check.title, "because": check.why})
-        return None
+        return self.allows(member, action, ask) or await self.holds(member, action)
+
+    def allows(self, member: Member, action: Action, ask: Request) -> Words | None:
+        """Why this may not be asked now, by this asker; None when it may."""
+        return self._allowed(member, action, ask) or self._fresh(member, action)
+
+    async def holds(self, member: Member, action: Action) -> Words | None:
+        """Which interlock does not hold; None when all do. A safety command has none in its way."""
+        if action.safety:
+            return None
+        return _refused_by(await self.checks(member, action))
+
+    def still(self, member: Member, action: Action) -> Words | None:
+        """Judged once more at the last moment: what has become of readings while the command was written down."""
+        if action.safety:
+            return None
+        locks = [lock for lock in action.interlocks if not lock.count]
+        return self._fresh(member, action) or _refused_by([_reading_check(member, lock) for lock in locks])
 
     async def checks(self, member: Member, action: Action) -> list[Check]:
         """Every interlock of the action, judged now; for the confirmation dialog too."""
@@ -99,38 +110,57 @@ class Guard:
         return Words("refused.not_armed", {"rule": ask.rule})
 
     def _fresh(self, member: Member, action: Action) -> Words | None:
+        if action.safety:
+            return None  # the link may be back; the driver finds out, and says UNDELIVERED if it is not
         link = member.slots.get(LINK)
         if link is not None and link.quality is Quality.GOOD and link.value == LinkState.DOWN:
-            return Words("refused.link_down", {"because": link.why})
-        if action.proof is None or action.safety:
-            return None
-        slot = member.slots.get(action.proof.point)
+            return Words("refused.link_down", {"because": link.why or Words("refused.link_is_down")})
+        slot = member.slots.get(action.proof.point) if action.proof else None
         if slot is not None and slot.quality is not Quality.GOOD:
             return Words("refused.stale", {"point": slot.point.title or slot.point.key, "because": slot.why})
         return None
 
     async def _check(self, member: Member, action: Action, lock: Interlock) -> Check:
-        if lock.count:
-            since = self._clock.now() - timedelta(seconds=lock.per_s)
-            sent = await self._ledger.count_sent(member.device.id, action.key, since)
-            words = Words("interlock.count", {"sent": sent, "count": lock.count, "minutes": lock.per_s / 60})
-            return Check(lock.title, sent < lock.count, words)
-        value, why = _good(member, lock.point)
-        limit: Value = lock.limit
-        if why is None and isinstance(limit, str) and limit.startswith("@"):
-            limit, why = _good(member, limit[1:])
-        if why is not None:
-            return Check(lock.title, None, why)
-        shown = {"point": lock.point, "value": value, "limit": limit}
-        return Check(lock.title, compare(value, lock.test, limit), Words("interlock.reading", shown))
+        if not lock.count:
+            return _reading_check(member, lock)
+        since = self._clock.now() - timedelta(seconds=lock.per_s)
+        sent = await self._ledger.count_sent(member.device.id, action.key, since)
+        words = Words("interlock.count", {"sent": sent, "count": lock.count, "minutes": lock.per_s / 60})
+        return Check(lock.title, sent < lock.count, words)
 
 
-def compare(value: Any, test: Test, limit: Any) -> bool:
-    """`value` `test` `limit`, for values of one kind."""
+def _reading_check(member: Member, lock: Interlock) -> Check:
+    value, why = _good(member, lock.point)
+    limit: Value = lock.limit
+    if why is None and isinstance(limit, str) and limit.startswith("@"):
+        limit, why = _good(member, limit[1:])
+    if why is not None:
+        return Check(lock.title, None, why)
+    shown = {"point": lock.point, "value": value, "limit": limit}
+    holds = compare(value, lock.test, limit)
+    return Check(lock.title, holds, Words("interlock.reading" if holds is not None else "interlock.unlike", shown))
+
+
+def _refused_by(checks: Iterable[Check]) -> Words | None:
+    for check in checks:
+        if check.holds is None:
+            return Words("refused.cannot_judge", {"interlock": check.title, "because": check.why})
+        if not check.holds:
+            return Words("refused.interlock", {"interlock": check.title, "because": check.why})
+    return None
+
+
+def compare(value: Any, test: Test, limit: Any) -> bool | None:
+    """`value` `test` `limit`; None when the two are not of one kind, or of one that has no order."""
+    kind = _kind(value)
+    if kind is None or kind is not _kind(limit):
+        return None
     if test is Test.IS:
         return bool(value == limit)
     if test is Test.IS_NOT:
         return bool(value != limit)
+    if kind is not float:
+        return None
     if test is Test.ABOVE:
         return bool(value > limit)
     if test is Test.BELOW:
@@ -138,6 +168,14 @@ def compare(value: Any, test: Test, limit: Any) -> bool:
     if test is Test.AT_LEAST:
         return bool(value >= limit)
     return bool(value <= limit)
+
+
+def _kind(value: Any) -> type | None:
+    if isinstance(value, bool):
+        return bool
+    if isinstance(value, int | float):
+        return float
+    return str if isinstance(value, str) else None
 
 
 def check_args(action: Action, args: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,7 +201,7 @@ def check_args(action: Action, args: Mapping[str, Any]) -> dict[str, Any]:
 def _fits(arg: Arg, value: Any) -> bool:
     if arg.choices:
         return value in arg.choices
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST <= value <= LARGEST:
         return False
     return (arg.low is None or value >= arg.low) and (arg.high is None or value <= arg.high)
 
@@ -182,5 +220,5 @@ def _good(member: Member, point: str) -> tuple[Value, Words | None]:
     if slot is None:
         return None, Words("interlock.no_point", {"point": point})
     if slot.quality is not Quality.GOOD:
-        return None, Words("interlock.no_good_value", {"point": slot.point.title or point, "because": slot.why})
+        return None, Words("interlock.no_good_value", {"point": named(slot.point), "because": slot.why})
     return slot.value, None

@@ -7,18 +7,20 @@ drivers. Order of closing: the other way round.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from importlib.metadata import version
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from hub.clock import Clock
 from hub.config import Site
 from hub.contract import Driver, DriverSpec, Judgement, Watcher
 from hub.dispatch import Dispatch
 from hub.guard import Check, Guard, Request
-from hub.historian.base import Buckets, Columns
+from hub.historian.base import Buckets, Columns, HistoryUnavailable
 from hub.historian.collector import Collector
 from hub.historian.engine import EmbeddedHistorian
 from hub.hub import Hub, Puzzle
@@ -29,6 +31,7 @@ from hub.slot import Slot
 from hub.supervise import Supervisor
 from hub.words import Catalogue, house_words
 
+log = logging.getLogger("fieldhub.house")
 TICK_S = 1.0
 MAX_BACKLOG_READY = 500_000  # readings waiting for the disk above which the house is not "ready"
 
@@ -121,20 +124,20 @@ class House:
         demo: bool = False,
     ) -> House:
         """Everything but the drivers is up when this returns. Raises LedgerUnavailable, HistoryUnavailable."""
-        ledger = await open_ledger(site, clock, ledger_url)
-        try:
+        async with AsyncExitStack() as opened:
+            ledger = await open_ledger(site, clock, ledger_url)
+            opened.push_async_callback(ledger.close)
             historian = await EmbeddedHistorian.open(site.data / "history", clock)
-        except BaseException:
-            await ledger.close()
-            raise
-        house = cls(site, clock, ledger, historian, judgement, drivers, demo)
-        for area in site.areas:
-            house.hub.areas[area.code] = area
-        changes = await ledger.standing_alarm_changes()
-        for device in sorted(site.devices, key=lambda d: (d.area, d.id)):
-            house.hub.adopt(device, site.plates[device.id])
-        house.hub.restore(changes)
-        await house.dispatch.recover()
+            opened.push_async_callback(historian.close)
+            house = cls(site, clock, ledger, historian, judgement, drivers, demo)
+            for area in site.areas:
+                house.hub.areas[area.code] = area
+            changes = await ledger.standing_alarm_changes()
+            for device in sorted(site.devices, key=lambda it: (it.area, it.id)):
+                house.hub.adopt(device, site.plates[device.id])
+            house.hub.restore(changes)
+            await house.dispatch.recover()
+            opened.pop_all()
         return house
 
     def start(self) -> None:
@@ -145,11 +148,16 @@ class House:
             self.supervisor.keep(f"driver {name}", self._runner(driver))
 
     async def close(self) -> None:
-        await self.supervisor.close()
-        await self.dispatch.close()
-        await self.collector.flush()
-        await self.historian.close()
-        await self.ledger.close()
+        """Stop in the opposite order. What the history's disk does not take now is lost, and said in the log."""
+        async with AsyncExitStack() as closing:
+            closing.push_async_callback(self.ledger.close)
+            closing.push_async_callback(self.historian.close)
+            await self.supervisor.close()
+            await self.dispatch.close()
+            try:
+                await self.collector.flush()
+            except HistoryUnavailable as error:
+                log.error("%d readings could not be kept: %s", self.collector.backlog, error)
 
     def _runner(self, driver: Driver) -> Callable[[], Any]:
         return lambda: driver.run(self.reception)
@@ -211,6 +219,7 @@ class House:
                 "backlog": self.collector.backlog,
                 "dropped": self.collector.dropped,
                 "last_error": self.collector.last_error,
+                "store": structs.asdict(self.historian.health),
             },
             "ledger": {
                 "healthy": self.ledger.healthy,

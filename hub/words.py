@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hub.model import Words
+from hub.model import Point, Words
 
 LANGUAGES = ("zh-CN", "en")
 
@@ -68,6 +68,22 @@ class Catalogue:
 
     def __contains__(self, key: object) -> bool:
         return key in self._sentences
+
+
+def named(point: Point) -> Any:
+    """What a point is called in a sentence: its title in both languages, or its key."""
+    return point.title or point.key
+
+
+def shown(point: Point, value: Any) -> Any:
+    """A value as people read it: with its unit, an enum's name, on and off in both languages."""
+    if value is None:
+        return {"zh-CN": "无数据", "en": "no value"}
+    if isinstance(value, bool):
+        return {"zh-CN": "是" if value else "否", "en": "on" if value else "off"}
+    if isinstance(value, int | float):
+        return f"{value:.{point.digits}f} {point.unit}".rstrip()
+    return point.label_titles.get(str(value)) or str(value)
 
 
 def house_words() -> Catalogue:

@@ -40,7 +40,7 @@ BELONGS_TO: dict[str, tuple[str, ...]] = {
     "numpy": ("hub/historian/*",),
     "prometheus_client": ("dashboards/*", FRONT_DOOR),
     "pyarrow": ("hub/historian/*",),
-    "pydantic": ("dashboards/*", "hub/config*"),
+    "pydantic": ("dashboards/*", "hub/config*", "drivers/*/options*"),
     "pymodbus": ("drivers/modbus/link.py",),
     "serial": ("drivers/modbus/*", "simulators/*"),
     "sqlalchemy": ("hub/ledger/*",),
