@@ -213,4 +213,9 @@ def check(device: Device) -> None:
     parse(device.address)
 
 
-SPEC = DriverSpec("modbus", Options, open_driver, nameplate, check)
+def listens(options: Options) -> list[tuple[str, int]]:
+    """Where DTUs dial in, when they may."""
+    return [(options.dtu_host, options.dtu_port)] if options.dtu_port else []
+
+
+SPEC = DriverSpec("modbus", Options, open_driver, nameplate, check, listens)
