@@ -37,10 +37,12 @@ class Agenda:
         self._count = 0
         self._passed_over = 0
         self.overruns = 0
+        self._lined_up = False  # there may be somebody in the rings
         self._served: tuple[_Ring, int] | None = None  # has more to do, and is not in line again yet
 
     def put(self, job: Job) -> None:
         """To be done as soon as its turn comes."""
+        self._lined_up = True
         self._ready[job.turn].put(job)
 
     def later(self, job: Recurring) -> None:
@@ -64,9 +66,17 @@ class Agenda:
     def next(self, now: float) -> Job | None:
         """Whose turn it is; None when nothing is due."""
         later = self._later
-        while later and later[0][0] <= now + EARLY_S:
+        soon = now + EARLY_S
+        if not self._lined_up and not self._held and later and later[0][0] <= soon:
+            job = heapq.heappop(later)[2]
+            if not later or later[0][0] > soon:
+                return job  # the only one: no line to stand in
+            self._ready[job.turn].put(job)
+            self._lined_up = True
+        while later and later[0][0] <= soon:
             job = heapq.heappop(later)[2]
             self._ready[job.turn].put(job)
+            self._lined_up = True
         self._back_in_line()
         for turn in _COMMANDS:
             if self._ready[turn].turns:
@@ -81,6 +91,7 @@ class Agenda:
                 if found is not None:
                     self._count_passed(turn)
                     return found
+        self._lined_up = any(ring.turns for ring in self._ready)
         return None
 
     def _count_passed(self, turn: Class) -> None:

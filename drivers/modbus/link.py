@@ -104,7 +104,9 @@ class Link(asyncio.Protocol):
         self._answer: asyncio.Future[bytes] | None = None
         self._number = 0
         self._held = b""
-        self._raw = bytearray()  # all that came since the question
+        self._raw: list[bytes] = []  # what came since the question, and was not the answer at once
+        self._until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._odd = ""  # what was wrong with what came
         self._echoes = echoes
         self._own = b""  # what the adapter will still give back to us
@@ -119,12 +121,10 @@ class Link(asyncio.Protocol):
         self._number = number = self._number % 0xFFFF + 1
         self._asked = (unit, ask)
         self._held, self._odd = b"", ""
-        self._raw.clear()
-        self._unit.clear()
-        self._unit.add(unit)
-        self._stream.reset()
-        if self._stripper is not None:
-            self._stripper.idle()
+        if self._raw:
+            self._raw = []
+        if not self.tagged:
+            self._forget(unit)
         answer: asyncio.Future[bytes] = self._loop.create_future()
         self._answer = answer
         raw = self._framer.encode(ask.raw, unit, number)
@@ -133,12 +133,36 @@ class Link(asyncio.Protocol):
         transport.write(raw)
         if sent is not None:
             sent()
-        timer = self._loop.call_later(timeout_s, self._too_late)
+        self._until = self._loop.time() + timeout_s
+        if self._timer is None or self._timer.when() > self._until:
+            self._arm()
         try:
             return await answer
         finally:
-            timer.cancel()
             self._answer = self._asked = None
+
+    def _forget(self, unit: int) -> None:
+        """What came before the question cannot be its answer."""
+        self._unit.clear()
+        self._unit.add(unit)
+        self._stream.reset()
+        if self._stripper is not None:
+            self._stripper.idle()
+
+    def _arm(self) -> None:
+        """One timer for many questions: most are answered long before, and it only looks now and then."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._until, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._answer is None or self._answer.done():
+            return
+        if self._loop.time() >= self._until:
+            self._too_late()
+        else:
+            self._arm()
 
     def close(self) -> None:
         if self._transport is not None and not self.closed:
@@ -163,9 +187,9 @@ class Link(asyncio.Protocol):
             data = self._without_own(data)
         if self._answer is None or self._answer.done():
             return  # nobody asked: a heartbeat, noise, or an answer that is too late
-        if len(self._raw) < MOST_HELD:
-            self._raw += data
         self._hear(data)
+        if not self._answer.done() and sum(map(len, self._raw)) < MOST_HELD:
+            self._raw.append(data)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._ended("the connection was lost")
@@ -175,24 +199,31 @@ class Link(asyncio.Protocol):
             return
         self.closed = True
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(LinkLost(why, bytes(self._raw)))
+            self._answer.set_exception(LinkLost(why, b"".join(self._raw)))
+        if self._timer is not None:
+            self._timer.cancel()
         self.on_lost()
 
     # ---- hearing --------------------------------------------------------------------------------------------------
 
     def _mbap(self, data: bytes) -> None:
         held = self._held + data if self._held else data
-        while held and self._asked is not None:
+        asked, answer = self._asked, self._answer
+        while held and asked is not None and answer is not None:
             size, unit, number, body = self._framer.decode(held)
             if not size:
                 break
+            if size == len(held) and number == self._number and unit == asked[0] and fits(asked[1], body):
+                if not answer.done():
+                    answer.set_result(body)
+                return
             held = held[size:]
             if number != self._number:
                 self._odd = f"the answer to question {number}, which is too late"
-            elif unit != self._asked[0]:
-                self._fail(f"an answer of unit {unit}")
+            elif unit != asked[0]:
+                self._fail(f"an answer of unit {unit}", data)
             elif held and not self._header(held):
-                self._fail("bytes that belong to no frame behind the answer")
+                self._fail("bytes that belong to no frame behind the answer", data)
             else:
                 self._judge(body, sure=True)
         self._held = held
@@ -245,9 +276,9 @@ class Link(asyncio.Protocol):
                 self._judge(found.pdu, sure=False)
         self._fail(self._odd or ("bytes that make no answer" if self._raw else "no answer"))
 
-    def _fail(self, why: str) -> None:
+    def _fail(self, why: str, last: bytes = b"") -> None:
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(NoAnswer(why, bytes(self._raw)))
+            self._answer.set_exception(NoAnswer(why, b"".join(self._raw) or last))
 
     def _without_own(self, data: bytes) -> bytes:
         """Without what an RS-485 adapter gives back of our own question."""

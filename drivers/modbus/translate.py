@@ -109,21 +109,25 @@ class Decoder:
             self._last = found
             return found
         values = self._unpack(bytes(self._reorder(data)) if self._reorder else data)
-        found = [Reading(device, key, values[n], at, at) for n, key in self._plain]
-        found += [Reading(device, key, values[n] / part, at, at) for n, key, part in self._parts]
-        found += [
-            Reading(device, key, x * scale, at, at)
-            if (x := values[n]) - x == 0.0  # neither NaN nor infinite
-            else Reading(device, key, None, at, at, Quality.BAD, NO_VALUE)
-            for n, key, scale in self._floats
-        ]
-        found += [Reading(device, key, values[n] & mask != 0, at, at) for n, key, mask in self._bits]
-        found += [
-            Reading(device, key, value, at, at)
-            if (value := look(values[n])) is not None
-            else Reading(device, key, None, at, at, Quality.BAD, NO_VALUE)
-            for n, key, look in self._looks
-        ]
+        found = [Reading(device, key, values[n] / part, at, at) for n, key, part in self._parts]
+        if self._plain:
+            found += [Reading(device, key, values[n], at, at) for n, key in self._plain]
+        if self._floats:
+            found += [
+                Reading(device, key, x * scale, at, at)
+                if (x := values[n]) - x == 0.0  # neither NaN nor infinite
+                else Reading(device, key, None, at, at, Quality.BAD, NO_VALUE)
+                for n, key, scale in self._floats
+            ]
+        if self._bits:
+            found += [Reading(device, key, values[n] & mask != 0, at, at) for n, key, mask in self._bits]
+        if self._looks:
+            found += [
+                Reading(device, key, value, at, at)
+                if (value := look(values[n])) is not None
+                else Reading(device, key, None, at, at, Quality.BAD, NO_VALUE)
+                for n, key, look in self._looks
+            ]
         self._last = found
         return found
 

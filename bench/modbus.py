@@ -1,0 +1,279 @@
+"""100 Modbus TCP devices x 20 registers at saturation: our driver beside a bare pymodbus loop, in the same run.
+
+    python -m bench.modbus [--devices 100] [--rounds 5] [--seconds 2] [--intake bare|hub]
+
+The promises: at least 0.7 of the values per CPU-second of the bare loop, and at most 4 us of CPU a value with
+everything on. Both run on uvloop against the same server in another process, taking turns; the figure is each one's
+median. CPU is user and system time of this process; the server's is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import resource
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from pymodbus.client import AsyncModbusTcpClient
+
+from drivers.modbus.driver import ModbusDriver
+from drivers.modbus.options import Options
+from hub.clock import SystemClock
+from hub.model import Device, Reading, Words
+
+GOAL_RATIO = 0.7
+GOAL_US = 4.0
+REGISTERS = 20
+MOST_DEVICES = 500
+PROFILE = """
+profile  = "bench"
+source   = "bench/modbus.py"
+verified = "no"
+every_s  = 0.0001
+
+[points]
+"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--devices", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--intake", choices=("bare", "hub"), default="bare")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if not 0 < asked.devices <= MOST_DEVICES:
+        parser.error(f"--devices: 1 to {MOST_DEVICES}")
+    if asked.serve:
+        uvloop.run(serve())
+        return 0
+    server = subprocess.Popen([sys.executable, "-m", "bench.modbus", "--serve"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        return compare(asked, int(server.stdout.readline()))
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def compare(asked: argparse.Namespace, port: int) -> int:
+    ours: list[tuple[float, float]] = []
+    bare: list[tuple[float, float]] = []
+    for _ in range(asked.rounds):
+        bare.append(uvloop.run(measured(lambda: bare_loop(port, asked.devices, asked.seconds))))
+        ours.append(uvloop.run(measured(lambda: driver_loop(port, asked.devices, asked.seconds, asked.intake))))
+    print(
+        f"{asked.devices} devices x {REGISTERS} registers, {asked.rounds} rounds of {asked.seconds:g} s each, in turns"
+    )
+    print(f"{'':34}{'values/s':>12}{'CPU-us/value':>14}")
+    us = []
+    for name, runs in (("bare pymodbus, asyncio, uvloop", bare), (f"FieldHub driver, intake {asked.intake}", ours)):
+        rate, cost = (statistics.median(column) for column in zip(*runs, strict=True))
+        us.append(cost)
+        print(f"{name:34}{rate:12,.0f}{cost:14.2f}")
+    ratio = us[0] / us[1]
+    good = ratio >= GOAL_RATIO and us[1] <= GOAL_US
+    print(f"values per CPU-second, ours over bare: {ratio:.2f} (goal {GOAL_RATIO} or more)")
+    print(f"CPU-us a value: {us[1]:.2f} (goal {GOAL_US:g} or less)   {'kept' if good else 'NOT KEPT'}")
+    return 0 if good else 1
+
+
+async def measured(run: Callable[[], Awaitable[tuple[int, float, float]]]) -> tuple[float, float]:
+    """(values/s, CPU-us/value)"""
+    values, wall_s, cpu_s = await run()
+    return values / wall_s, cpu_s / values * 1e6
+
+
+def cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+# ---- the bare loop ------------------------------------------------------------------------------------------------
+
+
+async def bare_loop(port: int, devices: int, seconds: float) -> tuple[int, float, float]:
+    clients = [AsyncModbusTcpClient("127.0.0.1", port=port, retries=0, reconnect_delay=0) for _ in range(devices)]
+    for client in clients:
+        await client.connect()
+    values = 0
+    begun, cpu = time.perf_counter(), cpu_s()
+    end = begun + seconds
+
+    async def poll(client: AsyncModbusTcpClient) -> None:
+        nonlocal values
+        while time.perf_counter() < end:
+            reply = await client.read_holding_registers(100, count=REGISTERS, device_id=1)
+            values += len([word / 10 for word in reply.registers])
+
+    await asyncio.gather(*map(poll, clients))
+    found = values, time.perf_counter() - begun, cpu_s() - cpu
+    for client in clients:
+        client.close()
+    return found
+
+
+# ---- ours ---------------------------------------------------------------------------------------------------------
+
+
+class Counting:
+    """An intake that counts."""
+
+    def __init__(self, devices: Sequence[Device]) -> None:
+        self.devices = devices
+        self.values = 0
+
+    def take(self, readings: Sequence[Reading]) -> None:
+        self.values += len(readings)
+
+    def mine(self, driver: str) -> Counting:
+        return self
+
+    async def changed(self) -> None:
+        await asyncio.Event().wait()
+
+    def who_is(self, address: str) -> Device | None:
+        return None
+
+    def puzzled_by(self, address: str, raw: bytes, why: Words) -> None:
+        print("puzzled", address, raw.hex(), why, file=sys.stderr)
+
+
+class Through(Counting):
+    """An intake that is a whole hub: judged, remembered, journalled, watched."""
+
+    def __init__(self, devices: Sequence[Device], take: Callable[[Sequence[Reading]], None]) -> None:
+        super().__init__(devices)
+        self._take = take
+
+    def take(self, readings: Sequence[Reading]) -> None:
+        self.values += len(readings)
+        self._take(readings)
+
+
+async def driver_loop(port: int, devices: int, seconds: float, intake: str) -> tuple[int, float, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        profiles = Path(folder) / "profiles"
+        profiles.mkdir()
+        rows = (f'"w.n{n}" = {{ at = {100 + n}, scale = 0.1, zh = "字", en = "word" }}\n' for n in range(REGISTERS))
+        (profiles / "bench.toml").write_text(PROFILE + "".join(rows), "utf-8")
+        options = Options.model_validate({"profiles_dir": profiles})
+        # One line a device, so that there are as many connections as with the bare loop: 127.0.0.0/8 is all ours.
+        roster = [
+            Device(f"d{n}", f"d{n}", "bench", f"modbus+tcp://127.0.{n // 250}.{n % 250 + 1}:{port}/1", "bench")
+            for n in range(devices)
+        ]
+        driver = ModbusDriver(options, SystemClock())
+        async with house(intake, roster, Path(folder)) as counting:
+            task = asyncio.create_task(driver.run(counting))
+            while sum(line.asked > 1 for line in driver.lines.values()) < devices:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            begun, cpu, before = time.perf_counter(), cpu_s(), counting.values
+            await asyncio.sleep(seconds)
+            found = counting.values - before, time.perf_counter() - begun, cpu_s() - cpu
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            return found
+
+
+@contextlib.asynccontextmanager
+async def house(intake: str, roster: Sequence[Device], folder: Path) -> Any:
+    if intake == "bare":
+        yield Counting(roster)
+        return
+    async with hub_of(roster, folder) as hub:
+        yield Through(roster, hub.take)
+
+
+@contextlib.asynccontextmanager
+async def hub_of(roster: Sequence[Device], folder: Path) -> Any:
+    """A hub with its embedded historian and no rules."""
+    from drivers.modbus.driver import nameplate
+    from hub.hub import Hub
+
+    class NoLedger:
+        def append(self, *entries: Any) -> Any: ...
+
+    class NoRules:
+        def bind(self, device: Device, slots: Any) -> dict[str, Any]:
+            return {}
+
+        def unbind(self, device: str) -> None: ...
+        def restore(self, standing: Any) -> None: ...
+        def step(self, tokens: Any, at: Any) -> list[Any]:
+            return []
+
+        def tick(self, now: Any) -> list[Any]:
+            return []
+
+    class Columns:
+        """As much of a historian as the hot path meets: numbers for names, and a queue that a writer empties."""
+
+        def __init__(self) -> None:
+            self.names: dict[tuple[str, str], int] = {}
+            self.queue: list[Any] = []
+
+        def number(self, device: str, point: str, kind: Any, unit: str, area: str) -> int:
+            return self.names.setdefault((device, point), len(self.names))
+
+        def code(self, series: int, text: str) -> int:
+            return 0
+
+        def offer(self, at_us: int, series: list[int], values: list[Any], qualities: list[int]) -> None:
+            self.queue.append((at_us, series, values, qualities))
+            if len(self.queue) >= 5000:
+                self.queue.clear()
+
+    hub = Hub(SystemClock(), Columns(), NoLedger(), NoRules())
+    for device in roster:
+        hub.adopt(device, nameplate(device))
+    yield hub
+
+
+# ---- the device ---------------------------------------------------------------------------------------------------
+
+
+class Unit(asyncio.Protocol):
+    """As little as a Modbus TCP server can be."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self.held = b""
+
+    def data_received(self, data: bytes) -> None:
+        held = self.held + data
+        while len(held) >= 12:
+            count = struct.unpack_from(">H", held, 10)[0]
+            head = held[:2] + b"\0\0" + (3 + 2 * count).to_bytes(2, "big") + held[6:8]
+            self.transport.write(head + bytes((2 * count,)) + b"\x12\x34" * count)  # type: ignore[attr-defined]
+            held = held[12:]
+        self.held = held
+
+
+async def serve() -> None:
+    loop = asyncio.get_running_loop()
+    first = await loop.create_server(Unit, "127.0.0.1", 0, backlog=2048)
+    port = first.sockets[0].getsockname()[1]
+    others = [f"127.0.{n // 250}.{n % 250 + 1}" for n in range(1, MOST_DEVICES)]
+    await loop.create_server(Unit, others, port, backlog=2048)
+    print(port, flush=True)
+    parent = os.getppid()
+    while os.getppid() == parent:  # noqa: ASYNC110  (ends with whoever started it)
+        await asyncio.sleep(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
