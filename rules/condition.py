@@ -65,17 +65,17 @@ class Condition:
                 found.append(points_at(self.text, wrong.at, str(wrong)))
         return found
 
-    def keys(self, part: str = "") -> tuple[str, ...]:
+    def reads(self, part: str = "") -> tuple[str, ...]:
         """The points it reads; `each.current` is the part's: pump2.current."""
         return tuple(resolve(name, part) for name in self.names)
 
     def on(self, points: Points, part: str = "", plate: str = "this device") -> Checked:
         """What it means on a nameplate. Raises BadRule with all mistakes; `plate` names the plate in them."""
-        look = tuple(_looks(points.get(key)) for key in self.keys(part))
+        look = tuple(_looks(points.get(key)) for key in self.reads(part))
         checked = self._checked.get(look)
         if checked is None:
             truth = _Check(self, points, part, plate).whole()
-            kinds = [points[key].kind for key in self.keys(part)]
+            kinds = [points[key].kind for key in self.reads(part)]
             checked = self._checked[look] = Checked(truth, function(truth, kinds))
         return checked
 

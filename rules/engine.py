@@ -60,7 +60,7 @@ class Instance:
 
     def reads(self) -> Iterator[Slot]:
         """The slots that its conditions look at."""
-        keys = dict.fromkeys(key for condition in self.rule.conditions for key in condition.keys(self.part))
+        keys = dict.fromkeys(key for condition in self.rule.conditions for key in condition.reads(self.part))
         return (self.slots[key] for key in keys)
 
     # ---- what happens ---------------------------------------------------------------------------------------------
@@ -159,9 +159,9 @@ class Instance:
         return False
 
     def _bind(self, condition: Condition) -> Judge:
-        points = {key: slot.point for key in condition.keys(self.part) if (slot := self.slots.get(key)) is not None}
+        points = {key: slot.point for key in condition.reads(self.part) if (slot := self.slots.get(key)) is not None}
         checked = condition.on(points, self.part, self.device.id)
-        return checked.bind([self.slots[key] for key in condition.keys(self.part)])
+        return checked.bind([self.slots[key] for key in condition.reads(self.part)])
 
 
 def _is_value(value: object) -> bool:

@@ -77,9 +77,15 @@ def load(files: Iterable[Path], fleet: Fleet = (), shipped: Iterable[Path] = ())
     ours = [rule for file in shipped for rule in _file(file, mistakes) if rule.name not in seen]
     warnings = [f"{rule.place}: has no story: nobody has seen it work" for rule in (*own, *ours) if not rule.story]
     fits: dict[str, Fit] = {}
-    for rule in (*own, *ours) if fleet else ():
+    kinds = {device.kind for device, _ in fleet}
+    for rule in (*own, *ours):
+        if not kinds or (rule.name not in seen and rule.kind not in kinds):
+            continue
         found = against(rule, fleet)
-        (mistakes if rule.name in seen else warnings).extend(found.mistakes)
+        if rule.name in seen:
+            mistakes += found.mistakes
+        elif found.mistakes:
+            warnings.append(f"{found.mistakes[0]}. The rule is judged nowhere")
         warnings += found.warnings
         if found.fit is not None:
             fits[rule.name] = found.fit

@@ -175,6 +175,8 @@ def _into(it: Quantity, lead: Quantity) -> Quantity:
         return _convert(it, lead.unit)
     if it.literal and not it.unit:
         raise Wrong(f'{it.says}, and {lead.says}. Write "{it.text} {lead.unit}"', it.at)
+    if it.literal and not lead.unit:
+        raise Wrong(f'{it.says}, and {lead.says}. Write "{it.text.removesuffix(it.unit).rstrip()}"', it.at)
     if lead.span or it.span:
         raise Wrong(f"{it.says}, and {lead.says}: a difference of temperatures is written in K", it.at)
     if it.literal:

@@ -19,6 +19,7 @@ from rules.errors import BadRule, did_you_mean
 OWN = ("device", "part", "n")  # placeholders that are not points
 NOTHING = "—"
 _YES_NO = {True: {"zh-CN": "是", "en": "yes"}, False: {"zh-CN": "否", "en": "no"}}
+_NUMBER = re.compile(r"\d*$")
 _HOLE = re.compile(r"\{(?P<name>[^\W\d]\w*(?:\.\w+)*)(?::\.(?P<digits>[0-6])f)?\}")
 
 
@@ -67,7 +68,7 @@ class Template:
         return wrong
 
     def fill(self, slots: Mapping[str, Slot], device: str, part: str, language: str) -> str:
-        own = {"device": device, "part": part, "n": part.lstrip("".join(set(part) - set("0123456789"))) or part}
+        own = {"device": device, "part": part, "n": _NUMBER.findall(part)[0] or part}
         said = [
             before + (own[name] if name in OWN else _value(slots.get(resolve(name, part)), digits, language))
             for before, name, digits in self.holes

@@ -135,7 +135,7 @@ class _Stage:
         woken: dict[Instance, None] = {}
         for key, (value, quality) in values.items():
             slot = self._slots[key]
-            slot.change(value, quality)
+            slot.value, slot.quality = value, quality
             slot.at = slot.received_at = at
             woken.update(dict.fromkeys(self._wakes[key]))
         return [*self._book.step(woken, at), *self._book.tick(at)]
