@@ -105,7 +105,11 @@ class Demo:
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / "devices").mkdir(exist_ok=True)
         command = [sys.executable, "-m", "simulators.county", "--serve"]
-        self._simulators = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        # Its stdin is a pipe that ends with us, however we end; a session of its own keeps Ctrl-C from it, so that the
+        # hub closes first and does not see its devices vanish.
+        self._simulators = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
         assert self._simulators.stdout is not None
         hello = self._simulators.stdout.readline()
         try:

@@ -1,7 +1,7 @@
 """python -m simulators.county [--hub-dtu-port N] [--base-port N] [--control-port N] [--calm] [--serve | …]
 
 Runs the demo county until SIGTERM or SIGINT. With --serve the first line of stdout is one JSON object that says where
-everything is (for a program that started this one), and stdout has nothing else.
+everything is (for a program that started this one), stdout has nothing else, and the end of stdin ends the county.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ async def _run(options: argparse.Namespace) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if options.serve:
+        loop.add_reader(sys.stdin.fileno(), stop.set)  # nobody writes there: it wakes when who started us is gone
     running = asyncio.create_task(county.run())
     stopped = asyncio.create_task(stop.wait())
     ended, _ = await asyncio.wait([running, stopped], return_when=asyncio.FIRST_COMPLETED)
