@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -11,7 +12,7 @@ from hub.model import LinkState, Quality, Reading
 from simulators.modbus.faults import WIRE_FAULTS, Framing
 from simulators.modbus.line import Unit
 from simulators.modbus.server import DialIn, Greeting, TcpServer
-from tests.drivers.modbus_site import CLOCK, Intake, Registers, device, driving, serving, until, word_at
+from tests.drivers.modbus_site import Intake, Registers, device, driving, until, word_at
 
 TIMEOUT_S = 0.25
 # A fault on the whole line, or one that no master can see (the words of a value turned round), is tested elsewhere.
@@ -65,7 +66,11 @@ async def live(sites: list[Site], ports: dict[str, int], way: Framing | str, sto
             await until(lambda: driver.listener is not None and driver.listener.seats)
             for site in sites:
                 caller = DialIn(
-                    site.units, "127.0.0.1", driver.listener.port, Greeting(site.fault.encode(), b"HB-FIELDHUB", 0.1), 0.1
+                    site.units,
+                    "127.0.0.1",
+                    driver.listener.port,
+                    Greeting(site.fault.encode(), b"HB-FIELDHUB", 0.1),
+                    0.1,
                 )
                 await caller.up()
                 callers.append(caller)
@@ -99,7 +104,7 @@ async def test_no_fault_puts_a_wrong_value_on_any_point(way: Framing | str):
             if site.fault in READABLE:
                 assert good, f"{site.fault} can be lived with"
             served = [r.at.timestamp() for r in during if r.device == well and r.point == "word.w0"]
-            longest = max(b - a for a, b in zip(served, served[1:], strict=False))
+            longest = max(b - a for a, b in pairwise(served))
             assert longest < TIMEOUT_S + 0.1 + 0.15, f"{site.fault}: unit 1 waited {longest:.2f} s"
         for site in sites:
             ill = f"{site.fault}-2"
