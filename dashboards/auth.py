@@ -17,7 +17,6 @@ from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from msgspec.structs import replace
 
 from dashboards.problems import Problem
 from dashboards.throttle import Throttle
@@ -287,7 +286,8 @@ class Gate:
             if person is None or not right:
                 return None
             if _hasher.check_needs_rehash(person.password):  # it was hashed under older parameters
-                await self._people.change(replace(person, password=await asyncio.to_thread(_hasher.hash, password)))
+                after = await asyncio.to_thread(_hasher.hash, password)
+                await self._people.rehash(person.name, person.password, after)
         return person
 
     async def _open(self, person: Person, scope: Any) -> tuple[str, Caller]:

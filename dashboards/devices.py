@@ -103,7 +103,8 @@ class Roster:
             }
         )
         self._version = sha256(body).hexdigest()[:16]
-        self._packed = Packed(b'{"version":"%s",%s' % (self._version.encode(), body[1:]), tag=self._version)
+        told = b'{"version":"%s",%s' % (self._version.encode(), body[1:])
+        self._packed = Packed(told, cache=b"private, no-cache", tag=self._version)
 
 
 class _Plates:
@@ -138,13 +139,16 @@ class Snapshot:
         self._bus = bus
         self._roster = roster
         self._packed: Packed | None = None
-        self._number = -1
+        self._number = self._happenings = -1
         self._made_at = 0.0
         self._making = asyncio.Lock()
         self._serial = 0
 
     async def packed(self) -> Packed:
-        """Made anew when a frame has gone out since, or after a while: the stream tells what comes after it."""
+        """Made anew after a frame, an alarm or a command, and else after a while.
+
+        With readings it may be a second old, but never older than the last frame: the stream tells what came after it.
+        """
         if self._current is None:
             async with self._making:  # a thousand who come back at once wait for one
                 if self._current is None:
@@ -156,8 +160,10 @@ class Snapshot:
     @property
     def _current(self) -> Packed | None:
         old_s = asyncio.get_running_loop().time() - self._made_at
-        fresh = old_s < (SNAPSHOT_S if self._bus.untold else STILL_S)
-        return self._packed if fresh and self._number == self._bus.number else None
+        if old_s >= (SNAPSHOT_S if self._bus.untold else STILL_S):
+            return None
+        same = (self._number, self._happenings) == (self._bus.number, self._bus.happenings)
+        return self._packed if same else None
 
     def _make(self) -> None:
         bus = self._bus
@@ -169,7 +175,7 @@ class Snapshot:
             "alarms": [shape.alarm(it) for it in self._hub.book.standing()],
             "commands": [shape.command(bus.words, it) for it in bus.under_way.values()],
         }
-        self._number = bus.number
+        self._number, self._happenings = bus.number, bus.happenings
         self._made_at = asyncio.get_running_loop().time()
         self._serial += 1
         body = b'%s,"states":{%s}}' % (encode(head)[:-1], b",".join(bus.states()))

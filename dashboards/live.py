@@ -170,6 +170,7 @@ class Bus:
         self.number = 0  # of the last frame
         self.viewers: set[Viewer] = set()
         self.under_way: dict[str, CommandRecord] = {}  # commands that have more receipts to come
+        self.happenings = 0  # alarms, commands and devices that changed so far
         self.frames_merged = 0
         self.on_devices: Callable[[], None] = lambda: None  # set by the roster: devices came, went or changed
         self._hub = hub
@@ -208,12 +209,14 @@ class Bus:
 
     def devices(self) -> None:
         self._states.clear()
+        self.happenings += 1
         self.on_devices()
         self._roster_changed = True
         if self.viewers:
             self._set_timer(URGENT_GAP_S)
 
     def _tell(self, key: str, it: Alarm | CommandRecord) -> None:
+        self.happenings += 1
         self._untold[key] = it
         if self.viewers:
             self._set_timer(URGENT_GAP_S)

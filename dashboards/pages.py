@@ -45,6 +45,11 @@ SECURITY = [
 ]
 # What is no page runs nothing.
 NO_PAGE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+# A worker obeys the policy of its own file, not the page's: web/app/worker.js holds the live stream.
+WORKER = (
+    b"content-security-policy",
+    b"default-src 'none'; script-src 'self'; connect-src 'self'; frame-ancestors 'none'",
+)
 _PAGE = (
     "default-src 'none'; script-src 'self'{hashes}; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "media-src 'self' blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; "
@@ -71,7 +76,9 @@ class Pages:
         self.assets = f"/assets/{self.version}"
         self.index = self._index(files.pop("index.html", b"").decode("utf-8"))
         self._files = {
-            f"{self.assets}/{name}": Packed(body, TYPES[Path(name).suffix], FOREVER, (NO_PAGE,))
+            f"{self.assets}/{name}": Packed(
+                body, TYPES[Path(name).suffix], FOREVER, (WORKER if name.endswith(".js") else NO_PAGE,)
+            )
             for name, body in files.items()
         }
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import httpx
 import uvicorn
+from argon2 import PasswordHasher
 
+from dashboards import auth
 from dashboards.app import Console, create_app
 from dashboards.auth import add_person
 from hub.clock import Clock, SystemClock
@@ -89,6 +91,9 @@ PLATE = Nameplate(
         )
     },
 )
+
+
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 class Field:
@@ -262,6 +267,7 @@ def site(folder: Path, count: int) -> Site:
 @contextlib.asynccontextmanager
 async def county(folder: Path, count: int = 5, demo: Any = None, loaded: bool = True) -> AsyncIterator[County]:
     """A county with `count` pump stations whose API answers on loopback."""
+    auth._hasher = CHEAP  # passwords are hashed in earnest in test_api_auth.py
     field, verdicts = Field(), Verdicts()
     house = await House.open(
         site(folder, count), SystemClock(), verdicts, {"field": driver_spec(field)}, demo=bool(demo)
@@ -290,7 +296,8 @@ async def serving(app: Any) -> AsyncIterator[str]:
         listener.bind(("127.0.0.1", 0))
         listener.listen(512)
         config = uvicorn.Config(app, log_level="critical", access_log=False, lifespan="on", timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
+        server, leave = uvicorn.Server(config), asyncio.Event()
+        server.main_loop = leave.wait  # type: ignore[assignment]  # not a look each tenth of a second
         server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
         task = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
@@ -300,5 +307,5 @@ async def serving(app: Any) -> AsyncIterator[str]:
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            server.should_exit = True
+            leave.set()
             await task

@@ -166,6 +166,13 @@ async def test_snapshots_of_a_burst_are_made_once(here: County):
         assert snapshot._serial == 1
 
 
+async def test_a_snapshot_has_every_alarm_that_stands_at_that_moment(here: County):
+    async with here.browser("viewer") as browser:
+        for number in range(3):
+            here.raise_alarm("ps-chengdong", f"rule {number}")
+            assert len((await browser.get(f"{V1}/snapshot")).json()["alarms"]) == number + 1
+
+
 async def test_a_snapshot_is_never_older_than_the_last_frame(here: County):
     async with here.browser("viewer") as browser:
         await browser.get(f"{V1}/snapshot")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from dashboards.problems import SAYS, STATUS
 from hub.model import Words
 from hub.rights import ROLES, Right
 from tests.dashboards.county import County, county
+
+V1 = "/api/v1"
 
 
 class DemoDesk:
@@ -158,74 +160,87 @@ def agrees(answer: Any, example: Any, place: str) -> None:
 OPTIONAL = {"address", "last_good", "last_good_at", "codes", "users"}
 
 
-async def test_every_example_is_true(here: County):
-    """Ask every route for something that it gives, and compare with the OpenAPI document's example."""
-    here.raise_alarm("ps-chengdong", "a", 2)
-    low = [here.raise_alarm("ps-00001", rule, 3).id for rule in "bc"]
-    here.house.hub.puzzled_by("field:9", b"\x01\x83", Words("quality.no_value"))
-    start = {"device": "ps-chengdong", "action": "pump1.start", "confirm": "城东泵站"}
-    tried: set[str] = set()
+class Asked:
+    """Asks routes and compares what they answer with their examples."""
 
-    async def ask(browser: httpx.AsyncClient, method: str, path: str, route: str = "", **more: Any) -> Any:
+    def __init__(self) -> None:
+        self.routes: set[str] = set()
+
+    async def ask(self, browser: httpx.AsyncClient, method: str, path: str, route: str = "", **more: Any) -> Any:
+        """What `method path` answers; `route` is its template when it has variables."""
         key = f"{method} {route or path.partition('?')[0]}"
         status, example = ANSWERS[key]
         answer = await browser.request(method, path, **more)
         assert answer.status_code == status, (key, answer.text)
-        if answer.headers.get("content-type") == "application/json":
-            agrees(answer.json(), example, key)
-        else:
+        self.routes.add(key)
+        if answer.headers.get("content-type") != "application/json":
             assert isinstance(example, str | None)
-        tried.add(key)
-        return answer.json() if answer.headers.get("content-type") == "application/json" else None
+            return None
+        agrees(answer.json(), example, key)
+        return answer.json()
 
-    v1 = "/api/v1"
+
+async def ask_about_devices(it: Asked, one: httpx.AsyncClient) -> None:
+    for path in ("session", "snapshot", "roster", "areas", "devices", "puzzles", "site", "system", "words?language=en"):
+        await it.ask(one, "GET", f"{V1}/{path}")
+    for path in ("/metrics", "/healthz", "/readyz"):
+        await it.ask(one, "GET", path)
+    device, route = f"{V1}/devices/ps-chengdong", f"{V1}/devices/{{device_id}}"
+    await it.ask(one, "GET", device, route)
+    await it.ask(one, "GET", f"{device}/nameplate", f"{route}/nameplate")
+    yesterday = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
+    await it.ask(one, "GET", f"{device}/series?points=inlet.level&start={yesterday}&step=raw", f"{route}/series")
+    await it.ask(one, "GET", f"{V1}/demo/faults")
+    fault = {"station": "ps-chengdong", "fault": "does_not_start", "on": True}
+    assert (await it.ask(one, "POST", f"{V1}/demo/faults", json=fault))["faults"][0]["on"]
+
+
+async def ask_about_commands(it: Asked, one: httpx.AsyncClient) -> None:
+    wish = {"device": "ps-chengdong", "action": "pump1.start"}
+    await it.ask(one, "POST", f"{V1}/commands/prepare", json=wish)
+    given = await it.ask(one, "POST", f"{V1}/commands", json={**wish, "confirm": "城东泵站"})
+    assert (await it.ask(one, "GET", f"{V1}/snapshot"))["commands"], "it is under way"
+    await it.ask(one, "GET", f"{V1}/commands")
+    await it.ask(one, "GET", f"{V1}/commands/{given['id']}", f"{V1}/commands/{{command_id}}")
+    await it.ask(one, "POST", f"{V1}/commands/{given['id']}/cancel", f"{V1}/commands/{{command_id}}/cancel")
+
+
+async def ask_about_alarms(it: Asked, one: httpx.AsyncClient, first: str, second: str) -> None:
+    await it.ask(one, "GET", f"{V1}/alarms")
+    await it.ask(one, "GET", f"{V1}/alarms/history")
+    await it.ask(one, "GET", f"{V1}/alarms/{first}", f"{V1}/alarms/{{alarm_id}}")
+    seen = f"{V1}/alarms/{first}/acknowledge"
+    await it.ask(one, "POST", seen, f"{V1}/alarms/{{alarm_id}}/acknowledge", json={"note": "seen"})
+    await it.ask(one, "POST", f"{V1}/alarms/acknowledge", json={"ids": [second]})
+
+
+async def ask_about_people(it: Asked, one: httpx.AsyncClient, admin: httpx.AsyncClient, password: str) -> None:
+    token = await it.ask(one, "POST", f"{V1}/tokens", json={"title": "report", "days": 9})
+    await it.ask(one, "GET", f"{V1}/tokens")
+    await it.ask(one, "DELETE", f"{V1}/tokens/{token['id']}", f"{V1}/tokens/{{token_id}}")
+    person = {"name": "li.qiang", "full_name": "李强", "password": "a long enough one", "roles": ["viewer"]}
+    await it.ask(admin, "POST", f"{V1}/people", json=person)
+    await it.ask(admin, "PATCH", f"{V1}/people/li.qiang", f"{V1}/people/{{name}}", json={"roles": ["field_engineer"]})
+    await it.ask(admin, "GET", f"{V1}/people")
+    await it.ask(one, "POST", f"{V1}/session/password", json={"old": password, "new": "quite another one"})
+    await it.ask(one, "DELETE", f"{V1}/session")
+    await it.ask(one, "POST", f"{V1}/session", json={"name": "field_engineer", "password": "quite another one"})
+
+
+async def test_every_example_is_true(here: County):
+    """Ask every route for something that it gives, and compare with the OpenAPI document's example."""
+    here.raise_alarm("ps-chengdong", "a", 2)
+    first, second = (here.raise_alarm("ps-00001", rule, 3).id for rule in "bc")
+    here.house.hub.puzzled_by("field:9", b"\x01\x83", Words("quality.no_value"))
+    here.field.silent = True
+    it = Asked()
     async with here.browser("field_engineer") as one, here.browser("admin") as admin:
-        for path in ("session", "snapshot", "roster", "areas", "devices", "puzzles", "site", "system"):
-            await ask(one, "GET", f"{v1}/{path}")
-        for path in ("words?language=en", "demo/faults"):
-            await ask(one, "GET", f"{v1}/{path}")
-        for path in ("/metrics", "/healthz", "/readyz"):
-            await ask(one, "GET", path)
-        device = f"{v1}/devices/ps-chengdong"
-        await ask(one, "GET", device, f"{v1}/devices/{{device_id}}")
-        await ask(one, "GET", device + "/nameplate", f"{v1}/devices/{{device_id}}/nameplate")
-        yesterday = f"{here.house.clock.now() - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
-        series = f"{device}/series?points=inlet.level&start={yesterday}&step=raw"
-        await ask(one, "GET", series, f"{v1}/devices/{{device_id}}/series")
-        fault = {"station": "ps-chengdong", "fault": "does_not_start", "on": True}
-        assert (await ask(one, "POST", f"{v1}/demo/faults", json=fault))["faults"][0]["on"]
-
-        await ask(one, "POST", f"{v1}/commands/prepare", json={k: start[k] for k in ("device", "action")})
-        here.field.silent = True
-        given = await ask(one, "POST", f"{v1}/commands", json=start)
-        await ask(one, "GET", f"{v1}/snapshot")  # with a command under way
-        await ask(one, "GET", f"{v1}/commands")
-        await ask(one, "GET", f"{v1}/commands/{given['id']}", f"{v1}/commands/{{command_id}}")
-        await ask(one, "POST", f"{v1}/commands/{given['id']}/cancel", f"{v1}/commands/{{command_id}}/cancel")
-
-        await ask(one, "GET", f"{v1}/alarms")
-        await ask(one, "GET", f"{v1}/alarms/history")
-        await ask(one, "GET", f"{v1}/alarms/{low[0]}", f"{v1}/alarms/{{alarm_id}}")
-        seen = f"{v1}/alarms/{low[0]}/acknowledge"
-        await ask(one, "POST", seen, f"{v1}/alarms/{{alarm_id}}/acknowledge", json={"note": "seen"})
-        await ask(one, "POST", f"{v1}/alarms/acknowledge", json={"ids": [low[1]]})
-
-        token = await ask(one, "POST", f"{v1}/tokens", json={"title": "report", "days": 9})
-        await ask(one, "GET", f"{v1}/tokens")
-        await ask(one, "DELETE", f"{v1}/tokens/{token['id']}", f"{v1}/tokens/{{token_id}}")
-
-        person = {"name": "li.qiang", "full_name": "李强", "password": "a long enough one", "roles": ["viewer"]}
-        await ask(admin, "POST", f"{v1}/people", json=person)
-        await ask(admin, "PATCH", f"{v1}/people/li.qiang", f"{v1}/people/{{name}}", json={"roles": ["field_engineer"]})
-        await ask(admin, "GET", f"{v1}/people")
-
-        old = here.passwords["field_engineer"]
-        await ask(one, "POST", f"{v1}/session/password", json={"old": old, "new": "quite another one"})
-        await ask(one, "DELETE", f"{v1}/session")
-        again = {"name": "field_engineer", "password": "quite another one"}
-        await ask(one, "POST", f"{v1}/session", json=again)
-    tried.add("GET /api/v1/live")  # tests/dashboards/test_api_live.py
-    assert tried == set(ANSWERS)
+        await ask_about_devices(it, one)
+        await ask_about_commands(it, one)
+        await ask_about_alarms(it, one, first, second)
+        await ask_about_people(it, one, admin, here.passwords["field_engineer"])
+    it.routes.add("GET /api/v1/live")  # test_api_live.py asks it
+    assert it.routes == set(ANSWERS)
 
 
 async def test_the_openapi_document_describes_every_route(here: County):
