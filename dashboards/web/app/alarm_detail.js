@@ -1,0 +1,62 @@
+/** One alarm: what it is, what to do about it, and its life so far. */
+import { html, phone, setQuery } from './core.js';
+import { get } from './api.js';
+import { deviceOf, isUnseen } from './store.js';
+import { now } from './time.js';
+import { Failed, Icon, Level, Loading, useAsked } from './ui.js';
+import { T, fully, name, show, span, toMs, unit, when } from './words.js';
+
+/** @param {{alarm: any, off: string, onAcknowledge: () => void}} props */
+export function AlarmDetail({ alarm, off, onAcknowledge }) {
+  const device = deviceOf(alarm.device);
+  const advice = name(alarm.do);
+  const over = alarm.state === 'returned';
+  const lasted = (toMs(over ? alarm.returned_at : now.value) || 0) - (toMs(alarm.raised_at) || 0);
+  return html`
+    ${phone.value && html`<button type="button" class="button quiet" onClick=${() => setQuery({ id: '' })}>
+      <${Icon} name="back" />${T('alarms.back')}</button>`}
+    <header class="row alarm-head"><${Level} level=${alarm.severity} /><h2 class="grow">${name(alarm.say)}</h2></header>
+    <dl class="facts">
+      <dt>${T('alarm.source')}</dt>
+      <dd><a href="/station/${alarm.device}">${device?.name || alarm.device}</a></dd>
+      ${Object.entries(alarm.facts).map(([key, value]) => {
+        const point = device?.plate.points[device.plate.number.get(key)];
+        return html`<dt key=${key}>${point ? name(point.title) : key}</dt>
+          <dd class="number">${point ? `${show(point, value)} ${unit(point.unit)}` : String(value)}</dd>`;
+      })}
+      <dt>${T('alarm.raised')}</dt><dd class="number">${fully(alarm.raised_at)}</dd>
+      ${over && html`<dt>${T('alarm.returned')}</dt><dd class="number">${fully(alarm.returned_at)}</dd>`}
+      <dt>${T('alarm.lasted')}</dt><dd>${span(lasted)}</dd>
+      <dt>${T('alarm.state')}</dt>
+      <dd>${T(`alarm.state.${alarm.state}`)}${alarm.acknowledged_by && ` · ${alarm.acknowledged_by} ${when(alarm.acknowledged_at, 'minute')}`}</dd>
+      ${alarm.count > 1 && html`<dt>${T('alarm.count')}</dt><dd>${T('alarm.count.text', { n: alarm.count })}</dd>`}
+    </dl>
+    ${advice && html`<h3>${T('alarm.do')}</h3><${Advice} text=${advice} />`}
+    <div class="row wrap no-print">
+      <button type="button" class="button primary" data-testid="ack" disabled=${!isUnseen(alarm) || Boolean(off)}
+        title=${off || null} onClick=${onAcknowledge}>${T(isUnseen(alarm) ? 'alarm.ack' : 'alarm.acked')}</button>
+      <a class="button" href="/station/${alarm.device}">${T('alarm.go')}</a>
+    </div>
+    <h3>${T('alarm.life')}</h3>
+    <${Life} alarm=${alarm} />
+  `;
+}
+
+/** Advice with its numbered steps each on a line: 1 …; 2 … or ①…；②…。 @param {{text: string}} props */
+function Advice({ text }) {
+  const parts = text.replace(/[①-⑨]/g, '\n$&').replace(/([.:;]) ([1-9]) (?=\D)/g, '$1\n$2 ').split('\n');
+  return html`<div class="advice">${parts.map((it) => html`<p>${it.trim()}</p>`)}</div>`;
+}
+
+/** @param {{alarm: any}} props */
+function Life({ alarm }) {
+  const { data, problem, loading, retry } = useAsked(() => get(`/alarms/${alarm.id}`), `${alarm.id} ${alarm.state} ${alarm.count}`);
+  if (loading) return html`<${Loading} rows=${2} height=${24} />`;
+  if (problem) return html`<${Failed} problem=${problem} retry=${retry} />`;
+  return html`
+    <ol class="history">${data.changes.map((/** @type {any} */ it, /** @type {number} */ n) => html`
+      <li key=${n}><span class="number small muted nowrap">${when(it.at)}</span>
+        <span class="grow">${T(`alarm.event.${it.event}`, { who: it.by })}${it.note && `: ${it.note}`}</span></li>
+    `)}</ol>
+  `;
+}

@@ -1,0 +1,154 @@
+/** The alarm list: filter, move by keyboard, acknowledge. It does not jump under the pointer. */
+import { html, query, setQuery, useEffect, useRef, useState } from '../core.js';
+import { post } from '../api.js';
+import { AlarmDetail } from '../alarm_detail.js';
+import { whyNoAcknowledge } from '../rights.js';
+import { townOf } from '../station.js';
+import { areas, deviceOf, isUnseen, loaded, snapshot, standing } from '../store.js';
+import { Empty, Failed, Icon, Level, Loading, Segments } from '../ui.js';
+import { NOTHING, T, name, show, unit, when } from '../words.js';
+
+const AT_ONCE = 100;
+const STATES = ['standing', 'unseen', 'active'];
+
+/** @param {any} alarm */
+function isWanted(alarm) {
+  const state = query('state') || 'standing';
+  const device = deviceOf(alarm.device);
+  const town = query('town');
+  return (
+    (state !== 'unseen' || isUnseen(alarm)) &&
+    (state !== 'active' || alarm.state !== 'returned') &&
+    (!query('p') || alarm.severity === Number(query('p'))) &&
+    (!town || (device && townOf(areas.value, device.area).town?.code === town))
+  );
+}
+
+/** What stands, in an order that waits while somebody points at it or moves in it; and how many are new since. */
+function useSteadyOrder() {
+  const held = useRef(false);
+  const [order, setOrder] = useState(/** @type {string[]} */ ([]));
+  const wanted = standing.value.filter(isWanted);
+  const ids = wanted.map((it) => it.id);
+  const known = new Set(order);
+  const fresh = ids.filter((it) => !known.has(it)).length;
+  const settle = () => setOrder(ids);
+  useEffect(() => {
+    if (!held.current) settle();
+  }, [ids.join()]);
+  const byId = new Map(wanted.map((it) => [it.id, it]));
+  const rows = (order.length ? order : ids).map((it) => byId.get(it)).filter(Boolean);
+  return { rows, fresh: held.current ? fresh : 0, settle, hold: (/** @type {boolean} */ it) => (held.current = it) };
+}
+
+export function Alarms() {
+  const { rows, fresh, settle, hold } = useSteadyOrder();
+  const [problem, setProblem] = useState(/** @type {any} */ (null));
+  const list = useRef(/** @type {any} */ (null));
+  if (loaded.value === 'empty') return html`<${Loading} rows=${8} height=${36} />`;
+  if (loaded.value !== 'full') return html`<${Failed} problem=${loaded.value} retry=${snapshot} />`;
+  const chosen = rows.find((it) => it.id === query('id')) || null;
+  const off = whyNoAcknowledge();
+  const bulk = rows.filter((it) => isUnseen(it) && it.severity >= 3).slice(0, AT_ONCE);
+
+  const acknowledge = (/** @type {any} */ alarm) => {
+    if (!alarm || !isUnseen(alarm) || off) return;
+    setProblem(null);
+    const at = rows.indexOf(alarm);
+    const next = rows[at + 1] || rows[at - 1];
+    const goOn = () => alarm.state === 'returned' && setQuery({ id: next?.id }); // it is over, and leaves the list
+    post(`/alarms/${alarm.id}/acknowledge`, { note: '' }).then(goOn, setProblem);
+  };
+  const acknowledgeAll = () => {
+    setProblem(null);
+    post('/alarms/acknowledge', { ids: bulk.map((it) => it.id), note: '' }).then(settle, setProblem);
+  };
+  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+    const at = rows.findIndex((it) => it.id === chosen?.id);
+    const to = event.key === 'ArrowDown' ? at + 1 : event.key === 'ArrowUp' ? Math.max(0, at - 1) : null;
+    if (to !== null && rows[to]) setQuery({ id: rows[to].id });
+    else if (event.key === ' ') acknowledge(chosen);
+    else return;
+    event.preventDefault();
+  };
+
+  return html`
+    <div class="page-head">
+      <h1>${T('alarms.title')}</h1>
+      <${AlarmFilters} />
+      <span class="grow" />
+      ${bulk.length > 0 && html`
+        <button type="button" class="button no-print" data-testid="ack-all" disabled=${Boolean(off)} title=${off || null}
+          onClick=${acknowledgeAll}>${T('alarms.ack_low', { n: bulk.length })}</button>
+      `}
+    </div>
+    ${off && html`<p class="small muted">${off}</p>`}
+    ${problem && html`<div class="outcome unknown" role="alert"><${Icon} name="warning" />
+      <div><b>${problem.title}</b><div>${problem.detail}</div></div></div>`}
+    <div class="alarms ${chosen ? 'chosen' : ''}">
+      <div class="panel alarm-list" onMouseEnter=${() => hold(true)} onMouseLeave=${() => (hold(false), settle())}
+        onFocusIn=${() => hold(true)} onFocusOut=${() => hold(false)}>
+        ${fresh > 0 && html`<button type="button" class="button primary fresh" onClick=${settle}>${T('alarms.fresh', { n: fresh })}</button>`}
+        ${rows.length === 0
+          ? html`<${Empty} icon="yes" title=${T(standing.value.length ? 'alarms.nothing' : 'alarms.calm')} />`
+          : html`<div class="scroll" tabindex="0" role="region" aria-label=${T('alarms.list')} ref=${list}
+              data-testid="alarm-list" onKeyDown=${onKeyDown}><${Rows} rows=${rows} chosen=${chosen} /></div>`}
+        <p class="small muted not-phone keys">${T('alarms.keys')}</p>
+      </div>
+      <aside class="panel alarm-aside" aria-label=${T('alarm.title')}>
+        ${chosen
+          ? html`<${AlarmDetail} key=${chosen.id} alarm=${chosen} off=${off} onAcknowledge=${() => acknowledge(chosen)} />`
+          : html`<${Empty} icon="alarms" title=${T('alarms.choose')} />`}
+      </aside>
+    </div>
+  `;
+}
+
+function AlarmFilters() {
+  const state = STATES.includes(query('state')) ? query('state') : 'standing';
+  const towns = areas.value.filter((it) => areas.value.some((up) => up.code === it.parent && !up.parent));
+  const change = (/** @type {any} */ told) => setQuery({ ...told, id: '' });
+  return html`
+    <${Segments} label=${T('alarms.state')} value=${state} options=${STATES.map((it) => [it, T(`alarms.${it}`)])}
+      onChange=${(/** @type {string} */ it) => change({ state: it === 'standing' ? '' : it })} />
+    <${Segments} label=${T('alarms.level')} value=${query('p') || '0'}
+      options=${[['0', T('alarms.all_levels')], ...['1', '2', '3', '4'].map((it) => [it, T(`level.${it}`)])]}
+      onChange=${(/** @type {string} */ it) => change({ p: it === '0' ? '' : it })} />
+    <select aria-label=${T('overview.town')} value=${query('town')}
+      onChange=${(/** @type {any} */ event) => change({ town: event.target.value })}>
+      <option value="">${T('overview.all_towns')}</option>
+      ${towns.map((it) => html`<option key=${it.code} value=${it.code} selected=${it.code === query('town')}>${it.name}</option>`)}
+    </select>
+  `;
+}
+
+/** @param {{rows: any[], chosen: any}} props */
+const Rows = ({ rows, chosen }) => html`
+  <table class="table pick alarm-table">
+    <thead><tr>
+      <th scope="col">${T('alarm.level')}</th><th scope="col">${T('alarm.time')}</th><th scope="col">${T('alarm.source')}</th>
+      <th scope="col">${T('alarm.message')}</th><th scope="col" class="right">${T('alarm.fact')}</th>
+      <th scope="col">${T('alarm.state')}</th><th scope="col" class="right">${T('alarm.count')}</th>
+    </tr></thead>
+    <tbody>${rows.map((it) => html`<${Row} key=${it.id} alarm=${it} chosen=${it.id === chosen?.id} />`)}</tbody>
+  </table>
+`;
+
+/** @param {{alarm: any, chosen: boolean}} props */
+function Row({ alarm, chosen }) {
+  const device = deviceOf(alarm.device);
+  const [key, value] = Object.entries(alarm.facts)[0] || ['', null];
+  const point = device?.plate.points[device.plate.number.get(key)];
+  return html`
+    <tr class=${alarm.state} aria-selected=${chosen} data-testid="alarm-row" data-id=${alarm.id}
+      onClick=${() => setQuery({ id: alarm.id })}>
+      <td class=${isUnseen(alarm) ? 'unseen' : ''}><${Level} level=${alarm.severity} /></td>
+      <td class="number nowrap">${when(alarm.raised_at)}</td>
+      <td class="nowrap">${device?.name || alarm.device}</td>
+      <td class="message">${name(alarm.say)}</td>
+      <td class="number nowrap right">${point ? `${show(point, value)} ${unit(point.unit)}` : NOTHING}</td>
+      <td><span class="tag ${alarm.state === 'unacknowledged' ? 'strong' : ''}">${T(`alarm.state.${alarm.state}`)}</span></td>
+      <td class="number right">${alarm.count > 1 ? `×${alarm.count}` : ''}</td>
+    </tr>
+  `;
+}

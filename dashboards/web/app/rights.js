@@ -1,0 +1,14 @@
+/** Why something may not be done now, in words that stand beside the button. */
+import { isLive, link } from './link.js';
+import { may } from './store.js';
+import { T, span } from './words.js';
+
+/** Why no command may be given to this device now; '' when one may. */
+export function whyNoCommands() {
+  if (!may('command')) return T('no.right.command');
+  if (!isLive.value) return T('no.stream', { age: span(link.value.ageMs) });
+  return '';
+}
+
+/** Why nothing may be acknowledged; '' when it may. */
+export const whyNoAcknowledge = () => (may('acknowledge') ? '' : T('no.right.acknowledge'));
