@@ -6,7 +6,6 @@ The only file that may catch every exception, because only here is "anything" th
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ from hub.model import Words
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 CALM_AFTER_S = 120.0  # ran so long: the next failure starts with the shortest pause again
+GRACE_S = 2.0  # what was called off has so long to tidy up; then nobody waits for it any more
 
 T = TypeVar("T")
 log = logging.getLogger("fieldhub.supervise")
@@ -54,17 +54,26 @@ class Supervisor:
 
     async def _keep(self, health: Health, job: Callable[[], Awaitable[None]]) -> None:
         pause_s = FIRST_PAUSE_S
-        while True:
+        me = asyncio.current_task()
+        assert me is not None
+        while not me.cancelling():
             started = self._clock.monotonic()
             health.running = True
             try:
                 await job()
                 health.error = "it ended by itself"
+            except asyncio.CancelledError:
+                if me.cancelling():
+                    raise
+                health.error = "it was cancelled from within"  # something that it waited for was; nobody ended it
+                log.warning("%s: %s", health.name, health.error)
             except Exception as error:
                 health.error = f"{type(error).__name__}: {error}"
                 log.exception("%s failed", health.name)
             finally:
                 health.running = False
+            if me.cancelling():
+                return  # it failed while it was being ended
             if self._clock.monotonic() - started > CALM_AFTER_S:
                 pause_s = FIRST_PAUSE_S
             health.restarts += 1
@@ -73,21 +82,36 @@ class Supervisor:
 
 
 async def attempt(work: Awaitable[T], left_s: float, clock: Clock) -> T | Words:
-    """The result of `work`, or in words why there is none: its time is over, or it failed."""
+    """The result of `work`, or in words why there is none: its time is over, it failed, or it was stopped."""
     task: asyncio.Future[T] = asyncio.ensure_future(work)
-    timer = asyncio.ensure_future(clock.sleep(max(left_s, 0.0)))
     try:
-        both: set[asyncio.Future[Any]] = {task, timer}
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        return Words("command.time_is_over")
+        await _first(task, left_s, clock)
+        if not task.done():
+            return Words("command.time_is_over")
+        if task.cancelled():
+            return Words("command.driver_failed", {"error": "it was stopped"})
+        return task.result()
     except Exception as error:
         log.exception("a command failed in its driver")
         return Words("command.driver_failed", {"error": f"{type(error).__name__}: {error}"})
     finally:
-        timer.cancel()
         if not task.done():
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await _first(task, GRACE_S, clock)
+            _log_last_words(task)
+
+
+async def _first(task: asyncio.Future[Any], seconds: float, clock: Clock) -> None:
+    """Wait until `task` is done, but not longer than this."""
+    timer = asyncio.ensure_future(clock.sleep(max(seconds, 0.0)))
+    try:
+        await asyncio.wait({task, timer}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        timer.cancel()
+
+
+def _log_last_words(task: asyncio.Future[Any]) -> None:
+    if not task.done():
+        log.error("a command's driver did not end when it was told to")
+    elif not task.cancelled() and (error := task.exception()):
+        log.error("a command failed in its driver when it was told to end", exc_info=error)

@@ -287,6 +287,7 @@ class Pen:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.full = False
+        self.reading = 0  # questions that wait for the disk
         self._held: asyncio.Event | None = None
 
     def append(self, *nouns: Any) -> asyncio.Future[int]:
@@ -310,8 +311,21 @@ class Pen:
         await held.wait()
         return await self.ledger.append(*nouns)
 
-    def __getattr__(self, name: str) -> Any:  # everything that is read
-        return getattr(self.ledger, name)
+    async def command_by_key(self, by: str, key: str) -> Any:
+        return await self._read(self.ledger.command_by_key(by, key))
+
+    async def open_commands(self) -> Any:
+        return await self._read(self.ledger.open_commands())
+
+    async def count_sent(self, device: str, action: str, since: datetime) -> int:
+        return int(await self._read(self.ledger.count_sent(device, action, since)))
+
+    async def _read(self, reading: Any) -> Any:
+        self.reading += 1
+        try:
+            return await reading
+        finally:
+            self.reading -= 1
 
 
 class House:
@@ -373,7 +387,7 @@ class House:
             while calm < 3:
                 for _ in range(10):
                     await asyncio.sleep(0)
-                calm = 0 if self.ledger.backlog else calm + 1
+                calm = 0 if self.ledger.backlog or self.pen.reading else calm + 1
                 await asyncio.sleep(0.0005)
 
     async def life(self, record: CommandRecord) -> list[Stage]:
@@ -393,5 +407,5 @@ class House:
 
 
 def request(action: str = "pump1.start", key: str = "", **more: Any) -> Request:
-    given: dict[str, Any] = {"args": {}, "asked_by": "wang.min", "because": "irrigation", "roles": ("water_operator",)}
-    return Request(device=STATION.id, action=action, key=key, **(given | more))
+    given: dict[str, Any] = {"device": STATION.id, "args": {}, "asked_by": "wang.min", "because": "irrigation"}
+    return Request(action=action, key=key, **(given | {"roles": ("water_operator",)} | more))
