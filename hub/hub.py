@@ -36,7 +36,7 @@ from hub.model import (
     Value,
     Words,
 )
-from hub.quality import judge, silence, when
+from hub.quality import from_wrong_clock, judge, silence, when
 from hub.slot import Slot
 
 MAX_PUZZLES = 500  # the newest things that could not be read, kept for the console
@@ -180,7 +180,7 @@ class Hub:
             self.counts["unknown_device"] += 1
             return next(rest, None)
         at, ahead, aged = (stamp, None, None) if stamp is received_at else when(stamp, received_at)
-        newest = at >= member.newest
+        newest = at >= member.newest or from_wrong_clock(member.newest, received_at)
         if newest:
             member.newest = at
         heard = self.clock.monotonic()
@@ -331,7 +331,7 @@ class Hub:
     def _change_alarm(self, change: AlarmChange) -> None:
         """Rules do not wait for the disk: an alarm that cannot be written is shown all the same."""
         written = self._ledger.append(change)
-        written.add_done_callback(_heard)
+        unawaited(written)
         self._apply(change)
 
     def _apply(self, change: AlarmChange) -> Alarm | None:
@@ -396,7 +396,6 @@ def _within(low: float, value: Any, high: float) -> bool:
         return False  # no number at all
 
 
-def _heard(written: asyncio.Future[Any]) -> None:
-    """The ledger itself says that it cannot be written (`healthy`, `last_error`); nobody else waits for this."""
-    if not written.cancelled():
-        written.exception()
+def unawaited(written: asyncio.Future[Any]) -> None:
+    """Nobody waits for this to be on the disk. If it cannot be, the ledger says so (`healthy`, `last_error`)."""
+    written.add_done_callback(lambda it: None if it.cancelled() else it.exception())

@@ -58,6 +58,11 @@ def when(at: datetime, received_at: datetime) -> tuple[datetime, Words | None, W
     return at, None, None
 
 
+def from_wrong_clock(newest: datetime, received_at: datetime) -> bool:
+    """Whether the newest time we have lies in the future: our own clock was wrong and has been set back since."""
+    return newest - received_at > _AHEAD
+
+
 def silence(slot: Slot, silent_s: float) -> tuple[Quality, Words] | None:
     """What a value is worth after `silent_s` without a reading; None when it is still what it was."""
     if silent_s <= slot.stale_after_s or slot.quality is Quality.BAD:

@@ -78,6 +78,19 @@ def test_a_clock_that_is_a_little_ahead_is_believed():
     assert (slot.quality, slot.at) == (GOOD, at(10))
 
 
+def test_when_our_own_clock_is_set_back_the_house_does_not_go_blind_until_it_has_caught_up():
+    hub, _, clock = small_hub()
+    slot = hub.members[STATION.id].slots["sump.level"]
+    hub.take([reading("sump.level", 1.0, 0)])
+    clock.jump(-8 * 3600)
+    for second in range(3):
+        hub.take([reading("sump.level", 2.0 + second, second - 8 * 3600)])
+        assert (slot.value, slot.quality, slot.at) == (2.0 + second, GOOD, at(second - 8 * 3600))
+    hub.take([reading("sump.level", 9.0, -9 * 3600, came=3 - 8 * 3600)])
+    assert slot.value == 4.0
+    assert hub.counts["late"] == 1
+
+
 # ---- instants and devices -----------------------------------------------------------------------------------------
 
 
