@@ -19,10 +19,11 @@ from msgspec import Struct, field
 from hub.contract import Driver, Finding
 from hub.guard import Guard, Request
 from hub.hub import Hub, Member, unawaited
-from hub.model import FINAL, Action, Command, CommandRecord, Proof, Quality, Receipt, Stage, Value, Words
+from hub.model import FINAL, Action, Command, CommandRecord, Proof, Quality, Receipt, Stage, Words
 from hub.quality import MAX_AHEAD_S
 from hub.slot import Slot
 from hub.supervise import attempt
+from hub.words import named, shown
 
 # What a driver may say of a command, and what is made of anything else: only a reading confirms.
 SAID = {
@@ -34,7 +35,6 @@ SAID = {
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
-from hub.words import named, shown
 
 
 class CommandLedger(Protocol):
@@ -57,7 +57,7 @@ class Errand(Struct):
     sent: float = inf
     proof_by: float = inf
     proven: asyncio.Event = field(default_factory=asyncio.Event)
-    shown: Value = None  # the value that proved it
+    proven_by: Words | None = None
     task: asyncio.Task[None] | None = None
     written: list[Any] = field(default_factory=list)
 
@@ -265,20 +265,22 @@ class Dispatch:
         if errand.final:
             return
         if errand.proven.is_set():
-            words = Words("command.proven", {"point": proof.point, "value": errand.shown})
-            self._receipt(errand, Stage.CONFIRMED, words)
+            self._receipt(errand, Stage.CONFIRMED, errand.proven_by)
         else:
             self._receipt(errand, Stage.EXPIRED, self._not_proven(errand, proof, answered))
 
     def _not_proven(self, errand: Errand, proof: Proof, answered: bool) -> Words:
         member = self._hub.members.get(errand.command.device)
         slot = member.slots.get(proof.point) if member else None
-        waited_s = self._hub.clock.monotonic() - errand.sent
-        wanted = wanted_by(proof, errand.command.args)
-        args: dict[str, Any] = {"point": proof.point, "wanted": wanted, "within_s": round(waited_s, 1)}
-        if slot is None or not _measured_since(slot, errand):
+        within_s = round(self._hub.clock.monotonic() - errand.sent, 1)
+        if slot is None:
+            return Words("command.not_proven_no_reading", {"point": proof.point, "within_s": within_s})
+        args: dict[str, Any] = {"point": named(slot.point), "within_s": within_s}
+        if not _measured_since(slot, errand):
             return Words("command.not_proven_no_reading", args)
-        return Words("command.not_proven" if answered else "command.unanswered", args | {"value": slot.value})
+        args["value"] = shown(slot.point, slot.value)
+        args["wanted"] = shown(slot.point, wanted_by(proof, errand.command.args))
+        return Words("command.not_proven" if answered else "command.unanswered", args)
 
     def _await_proof(self, errand: Errand) -> None:
         member = self._hub.members.get(errand.command.device)
@@ -295,7 +297,8 @@ class Dispatch:
             waiting = True
             slot = member.slots.get(proof.point)
             if slot is not None and _measured_since(slot, errand) and shows(slot.value, proof, errand.command.args):
-                errand.shown = slot.value
+                value = shown(slot.point, slot.value)
+                errand.proven_by = Words("command.proven", {"point": named(slot.point), "value": value})
                 errand.proven.set()
         member.awaited = waiting
 

@@ -117,7 +117,7 @@ class Guard:
             return Words("refused.link_down", {"because": link.why or Words("refused.link_is_down")})
         slot = member.slots.get(action.proof.point) if action.proof else None
         if slot is not None and slot.quality is not Quality.GOOD:
-            return Words("refused.stale", {"point": slot.point.title or slot.point.key, "because": slot.why})
+            return Words("refused.stale", {"point": named(slot.point), "because": slot.why})
         return None
 
     async def _check(self, member: Member, action: Action, lock: Interlock) -> Check:
@@ -136,9 +136,10 @@ def _reading_check(member: Member, lock: Interlock) -> Check:
         limit, why = _good(member, limit[1:])
     if why is not None:
         return Check(lock.title, None, why)
-    shown = {"point": lock.point, "value": value, "limit": limit}
+    point = member.slots[lock.point].point
+    words = {"point": named(point), "value": shown(point, value), "limit": shown(point, limit)}
     holds = compare(value, lock.test, limit)
-    return Check(lock.title, holds, Words("interlock.reading" if holds is not None else "interlock.unlike", shown))
+    return Check(lock.title, holds, Words("interlock.reading" if holds is not None else "interlock.unlike", words))
 
 
 def _refused_by(checks: Iterable[Check]) -> Words | None:
