@@ -67,9 +67,11 @@ def _station(
     floor_m: float,
     starter: Starter,
     share: float = 0.55,
+    fill: float = 0.5,
     ramp_s: float = 0.0,
 ) -> Parameters:
-    """`count` pumps of this duty above a floor at `floor_m`; `share` of one pump's water comes in by itself."""
+    """`count` pumps of this duty above a floor at `floor_m`; `share` of one pump's water comes in
+    by itself, and at the start the level stands at `fill` between stop and start."""
     if ramp_s:
         starter = Starter(ramp_s, starter.inrush, starter.steers_speed, starter.efficiency)
     surface_m2 = flow_m3h / 24
@@ -79,7 +81,7 @@ def _station(
         pumps=(_pump(flow_m3h, head_m, starter),) * count,
         basin=Basin(((floor_m, 0.7 * surface_m2), (floor_m + 1.0, surface_m2), (floor_m + 3.6, 1.5 * surface_m2))),
         rising=Rising((Pipe(40 + 8 * head_m, round(diameter, 2), 120.0, 2.2),)),
-        catchment=Catchment(share * flow_m3h, area_km2=flow_m3h * count / 26000, runoff=0.6, lag_s=70.0),
+        catchment=Catchment(share * flow_m3h, area_km2=flow_m3h * count / 14000, runoff=0.6, lag_s=70.0),
         settings=Settings(
             start_mm=round((floor_m + 1.7) * 1000),
             stop_mm=round((floor_m + 0.9) * 1000),
@@ -88,34 +90,38 @@ def _station(
             duty_digits=int("1234"[:count]),
             rotation_h=1,
         ),
-        level_m=floor_m + 1.3,
+        level_m=floor_m + 0.9 + 0.8 * fill,
         outer_m=floor_m + 1.2 + lift_m,
         intake_m=floor_m + 0.25,
         spill_m=floor_m + 3.4,
         header_m=floor_m + 2.0,
         limits=Limits(starts_per_hour=15, rest_s=20.0, stagger_s=10.0, shortest_run_s=60.0, hold_s=300.0),
         haste=4.0,
+        served_h=3000 * share + 10 * flow_m3h % 700,
     )
 
 
 SITES: tuple[Site, ...] = (
-    Site("ps-chengdong-1", "城东一号泵站", "Chengdong 1", "340299100001", _station(900, 9, 3, 5.2, SOFT)),
-    Site("ps-chengnan-1", "城南泵站", "Chengnan", "340299100002", _station(1400, 8, 4, 4.6, SOFT, 0.9)),
-    Site("ps-beimen-1", "北门雨水泵站", "Beimen stormwater", "340299100003", _station(2200, 6, 4, 3.9, SOFT, 0.35)),
-    Site("ps-dongwei-1", "东圩排涝站", "Dongwei drainage", "340299101203", _station(4200, 5, 3, 4.1, SOFT, 0.6)),
-    Site("ps-xinhe-1", "新河泵站", "Xinhe", "340299101201", _station(650, 10, 2, 6.0, DIRECT, 0.65)),
-    Site("ps-shuangkou-1", "双口泵站", "Shuangkou", "340299101202", _station(520, 7, 2, 4.8, DIRECT, 0.5),
+    Site("ps-chengdong-1", "城东一号泵站", "Chengdong 1", "340299100001", _station(900, 9, 3, 5.2, SOFT, 0.55, 0.97)),
+    Site("ps-chengnan-1", "城南泵站", "Chengnan", "340299100002", _station(1400, 8, 4, 4.6, SOFT, 0.9, 1.0)),
+    Site("ps-beimen-1", "北门雨水泵站", "Beimen stormwater", "340299100003",
+         _station(2200, 6, 4, 3.9, SOFT, 0.35, 0.6)),
+    Site("ps-dongwei-1", "东圩排涝站", "Dongwei drainage", "340299101203", _station(4200, 5, 3, 4.1, SOFT, 0.6, 0.9)),
+    Site("ps-xinhe-1", "新河泵站", "Xinhe", "340299101201", _station(650, 10, 2, 6.0, DIRECT, 0.65, 0.2)),
+    Site("ps-shuangkou-1", "双口泵站", "Shuangkou", "340299101202", _station(520, 7, 2, 4.8, DIRECT, 0.5, 0.95),
          wire="dtu", imei="861234050000017"),
-    Site("ps-liuhu-1", "柳湖一站", "Liuhu 1", "340299102201", _station(1100, 6, 2, 4.4, SOFT),
+    Site("ps-liuhu-1", "柳湖一站", "Liuhu 1", "340299102201", _station(1100, 6, 2, 4.4, SOFT, 0.55, 0.75),
          wire="gateway", unit=1),
-    Site("ps-liuhu-2", "柳湖二站", "Liuhu 2", "340299102201", _station(1100, 6, 3, 4.4, SOFT, 1.1),
+    Site("ps-liuhu-2", "柳湖二站", "Liuhu 2", "340299102201", _station(1100, 6, 3, 4.4, SOFT, 1.1, 1.0),
          wire="gateway", unit=2),
-    Site("ps-qianjin-1", "前进泵站", "Qianjin", "340299102202", _station(480, 8, 2, 5.0, DIRECT),
+    Site("ps-qianjin-1", "前进泵站", "Qianjin", "340299102202", _station(480, 8, 2, 5.0, DIRECT, 0.55, 0.4),
          wire="gateway", unit=3),
     Site("ps-shiqiao-1", "石桥提水站", "Shiqiao lifting", "340299103201",
-         _station(420, 22, 3, 8.5, INVERTER, 0.8, ramp_s=15.0)),
-    Site("ps-dawan-1", "大湾泵站", "Dawan", "340299103202", _station(760, 12, 2, 7.1, INVERTER, 0.6, ramp_s=12.0),
+         _station(420, 22, 3, 8.5, INVERTER, 0.8, 0.98, ramp_s=15.0)),
+    Site("ps-dawan-1", "大湾泵站", "Dawan", "340299103202",
+         _station(760, 12, 2, 7.1, INVERTER, 0.6, 0.9, ramp_s=12.0),
          wire="rtu", unit=5),
-    Site("ps-xiaoyang-1", "小杨灌溉站", "Xiaoyang irrigation", "340299103203", _station(380, 15, 2, 9.3, SOFT, 0.5),
+    Site("ps-xiaoyang-1", "小杨灌溉站", "Xiaoyang irrigation", "340299103203",
+         _station(380, 15, 2, 9.3, SOFT, 0.5, 0.85),
          wire="dtu", imei="861234050000025"),
 )  # fmt: skip

@@ -27,6 +27,7 @@ MODE, SETTING, WATCHDOG = 2, 380, 390
 MAINS_OK, REMOTE_ALLOWED, EMERGENCY_STOP, DOOR, FLOOD, PLC_FAULT, ON_BATTERY, SCREEN = (1 << n for n in range(8))
 # Leak and seal bits of a pump (+12).
 SEAL_LEAKS = 1
+SCREEN_RUNS_FROM_M = 0.15  # 清污机: the rake cleans the rack from this difference on
 INLET_GATE_MM = 1200  # gate 1 stands open; gate 2 (gravity drainage) is shut
 
 _ANALOGUES = struct.Struct(">5fdIh2H3H3H2H")  # from register 10
@@ -114,7 +115,8 @@ class PumpStationImage:
         apparent = hypot(station.power_kw, station.kvar)
         fields = (
             see.level.shown, see.outer.shown, see.rack.shown, see.pressure.shown, see.flow.shown,
-            station.book.pumped_m3, int(station.book.energy_wh / 10) & 0xFFFFFFFF,
+            station.meter_m3 + station.book.pumped_m3,
+            int((station.meter_wh + station.book.energy_wh) / 10) & 0xFFFFFFFF,
             _i16(station.gauge.last_5min_mm * 10), INLET_GATE_MM, 0,
             *volts, *(_u16(station.amperes * share * 10) for share in shares),
             _u16(station.power_kw / apparent * 1000) if apparent else 0, _u16(station.power_kw * 10),
@@ -126,7 +128,7 @@ class PumpStationImage:
 
     def _station_bits(self) -> int:
         station, plc = self._station, self._station.plc
-        bits = SCREEN
+        bits = SCREEN if station.instruments.rack.shown > SCREEN_RUNS_FROM_M else 0
         bits |= MAINS_OK if plc.mains_ok else 0
         bits |= REMOTE_ALLOWED if plc.mode is not Mode.LOCAL else 0
         bits |= EMERGENCY_STOP if plc.emergency_stop else 0

@@ -61,6 +61,7 @@ class Parameters:
     day_s: float = 8 * 3600.0  # time of the day at the start
     haste: float = 1.0  # how many times faster things warm up than they would: demos have no hour
     mode: Mode = Mode.AUTO
+    served_h: float = 0.0  # what the pumps had run before: counters of a real station do not begin at 0
 
 
 @dataclass
@@ -133,12 +134,14 @@ class Station:
         self.t_s = 0.0
         self.pumps = [Pump(spec, winding_c=p.room_c, bearing_de_c=p.room_c, bearing_nde_c=p.room_c) for spec in p.pumps]
         self.book = Book()
+        self.meter_m3 = self.meter_wh = 0.0  # what the meters showed at the start
         self.sky = Sky(Random(seed + 1), p.showers_per_day)
         self.gauge = Gauge()
         self.troubles = Troubles()
         self.instruments = _instruments(len(p.pumps))
         settings = Settings(**vars(p.settings))
         self.plc = Plc(settings, p.limits, [PlcPump(plate_of(spec)) for spec in p.pumps], Random(seed + 2), p.mode)
+        self._serve_before(p.served_h)
         self.volume_m3 = p.basin.volume_m3(p.level_m)
         self.level_m = p.level_m
         self.outer_m = p.outer_m
@@ -170,6 +173,16 @@ class Station:
         self._burn(dt)
         self._fill(dt)
         self.plc.scan(self._look(dt), dt)
+
+    def _serve_before(self, hours: float) -> None:
+        """Counters as they stand after so many hours of each pump, more or less."""
+        if not hours:
+            return
+        for pump, book in zip(self.pumps, self.plc.pumps, strict=True):
+            book.run_s = hours * 3600 + self.random.uniform(0, 3600)
+            book.starts = int(hours * self.random.uniform(1.2, 1.5))
+            self.meter_m3 += book.run_s / 3600 * pump.spec.best_q_m3h
+            self.meter_wh += book.run_s / 3.6 * 0.8 * pump.spec.motor.power_kw
 
     # ---- one after the other, within a step
 
