@@ -32,7 +32,7 @@ class Wish(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"device": "ps-chengdong", "action": "pump1.start", "args": {}}]},
+        json_schema_extra={"examples": [{"device": "ps-chengdong-1", "action": "pump1.start", "args": {}}]},
     )
 
     device: str = Field(min_length=1, max_length=100)
@@ -48,11 +48,11 @@ class Order(Wish):
         json_schema_extra={
             "examples": [
                 {
-                    "device": "ps-chengdong",
+                    "device": "ps-chengdong-1",
                     "action": "pump1.start",
                     "args": {},
                     "because": "level is rising",
-                    "confirm": "城东泵站",
+                    "confirm": "城东一号泵站",
                 }
             ]
         },

@@ -21,7 +21,7 @@ class Fault(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "examples": [{"station": "ps-chengdong", "fault": "done_but_does_not_start", "on": True, "for_s": 120}]
+            "examples": [{"station": "ps-chengdong-1", "fault": "done_but_does_not_start", "on": True, "for_s": 120}]
         },
     )
 

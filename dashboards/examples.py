@@ -33,8 +33,8 @@ _SENTENCE = {
 }
 _STATE = {"at_ms": 1795572087123, "v": [2.48, "running", True], "q": [2, 2, 2]}
 _DEVICE = {
-    "id": "ps-chengdong",
-    "name": "城东泵站",
+    "id": "ps-chengdong-1",
+    "name": "城东一号泵站",
     "kind": "pump_station",
     "area": "341203100000",
     "profile": "generic-3-pumps",
@@ -81,7 +81,7 @@ _ACTION = {
 }
 _ALARM = {
     "id": "9f3a51c0d2e4b687",
-    "device": "ps-chengdong",
+    "device": "ps-chengdong-1",
     "rule": "sump high",
     "severity": 2,
     "state": "unacknowledged",
@@ -98,7 +98,7 @@ _ALARM = {
 _CHANGE = {
     "alarm": "9f3a51c0d2e4b687",
     "event": "raised",
-    "device": "ps-chengdong",
+    "device": "ps-chengdong-1",
     "rule": "sump high",
     "at": _TIME,
     "since": _TIME,
@@ -110,7 +110,7 @@ _CHANGE = {
 }
 _COMMAND = {
     "id": "1c77e0a94b2f6d38",
-    "device": "ps-chengdong",
+    "device": "ps-chengdong-1",
     "action": "pump1.start",
     "args": Map(),
     "asked_by": "wang.min",
@@ -150,7 +150,7 @@ _PERSON = {
 _FAULTS = {
     "faults": [
         {
-            "station": "ps-chengdong",
+            "station": "ps-chengdong-1",
             "fault": "done_but_does_not_start",
             "on": False,
             "title": {"zh-CN": "应答成功但不启动", "en": "Says done but does not start"},
@@ -171,7 +171,7 @@ ANSWERS: dict[str, tuple[int, Any]] = {
     "GET /api/v1/people": (200, {"people": [_PERSON]}),
     "POST /api/v1/people": (201, _PERSON),
     "PATCH /api/v1/people/{name}": (200, _PERSON),
-    "GET /api/v1/live": (200, 'id: 3f9a2c10.812\ndata: {"now":1795572087123,"s:ps-chengdong":{…},"a:9f3a…":{…}}\n\n'),
+    "GET /api/v1/live": (200, 'id: 3f9a2c10.812\ndata: {"now":1795572087123,"s:ps-chengdong-1":{…},"a:9f3a…":{…}}\n\n'),
     "GET /api/v1/snapshot": (
         200,
         {
@@ -181,7 +181,7 @@ ANSWERS: dict[str, tuple[int, Any]] = {
             "roster": "6b1d0f2a9c3e4477",
             "alarms": [_ALARM],
             "commands": [_COMMAND],
-            "states": Map({"ps-chengdong": Map(_STATE)}),
+            "states": Map({"ps-chengdong-1": Map(_STATE)}),
         },
     ),
     "GET /api/v1/roster": (
@@ -190,8 +190,8 @@ ANSWERS: dict[str, tuple[int, Any]] = {
             "version": "6b1d0f2a9c3e4477",
             "areas": [_AREA],
             "devices": {
-                "id": ["ps-chengdong"],
-                "name": ["城东泵站"],
+                "id": ["ps-chengdong-1"],
+                "name": ["城东一号泵站"],
                 "kind": ["pump_station"],
                 "area": ["341203100000"],
                 "profile": ["generic-3-pumps"],
@@ -221,12 +221,12 @@ ANSWERS: dict[str, tuple[int, Any]] = {
     ),
     "GET /api/v1/devices/{device_id}/nameplate": (
         200,
-        {"device": "ps-chengdong", "points": [_POINT], "actions": [_ACTION]},
+        {"device": "ps-chengdong-1", "points": [_POINT], "actions": [_ACTION]},
     ),
     "GET /api/v1/devices/{device_id}/series": (
         200,
         {
-            "device": "ps-chengdong",
+            "device": "ps-chengdong-1",
             "start_ms": 1795572000000,
             "end_ms": 1795572087123,
             "step_ms": None,
@@ -249,7 +249,7 @@ ANSWERS: dict[str, tuple[int, Any]] = {
             "device": _DEVICE,
             "action": _ACTION,
             "args": Map(),
-            "confirm": "城东泵站",
+            "confirm": "城东一号泵站",
             "checks": [
                 {"title": {"zh-CN": "前池水位过低", "en": "Forebay level too low"}, "holds": True, "why": _SENTENCE}
             ],

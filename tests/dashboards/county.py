@@ -230,9 +230,9 @@ async def final(browser: httpx.AsyncClient, id: str) -> dict[str, Any]:
 
 
 def devices(count: int) -> list[Device]:
-    """ps-chengdong, and `count` more."""
+    """ps-chengdong-1, and `count` more."""
     codes = [it.code for it in COUNTY[1:]]
-    first = Device("ps-chengdong", "城东泵站", "pump_station", "field:0", "test", codes[0])
+    first = Device("ps-chengdong-1", "城东一号泵站", "pump_station", "field:0", "test", codes[0])
     more = [
         Device(f"ps-{n:05d}", f"泵站 {n}", "pump_station", f"field:{n + 1}", "test", codes[n % len(codes)])
         for n in range(count)

@@ -320,7 +320,7 @@ async def test_a_token_is_told_once_and_works_without_cookie_and_csrf(here: Coun
     async with here.client(Authorization=f"Bearer {made['token']}") as program:
         who = (await program.get(f"{V1}/session")).json()
         assert (who["name"], who["csrf"]) == ("water_operator", None)
-        answer = await program.post(f"{V1}/commands/prepare", json={"device": "ps-chengdong", "action": "pump1.stop"})
+        answer = await program.post(f"{V1}/commands/prepare", json={"device": "ps-chengdong-1", "action": "pump1.stop"})
         assert answer.status_code == 200
 
 
@@ -332,7 +332,7 @@ async def test_a_token_can_have_less_than_its_maker_and_never_more(here: County)
         assert [it["what"].split(" is ")[0] for it in answer.json()["mistakes"]] == ['"admin"', '"field_engineer"']
     async with here.client(Authorization=f"Bearer {made['token']}") as program:
         assert (await program.get(f"{V1}/devices")).status_code == 200
-        answer = await program.post(f"{V1}/commands/prepare", json={"device": "ps-chengdong", "action": "pump1.stop"})
+        answer = await program.post(f"{V1}/commands/prepare", json={"device": "ps-chengdong-1", "action": "pump1.stop"})
         assert answer.status_code == 403
 
 

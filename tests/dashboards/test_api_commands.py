@@ -13,8 +13,8 @@ from hub.model import Quality
 from tests.dashboards.county import County, becomes, county, final
 
 V1 = "/api/v1"
-START = {"device": "ps-chengdong", "action": "pump1.start"}
-CONFIRMED = {**START, "confirm": "城东泵站", "because": "level is rising"}
+START = {"device": "ps-chengdong-1", "action": "pump1.start"}
+CONFIRMED = {**START, "confirm": "城东一号泵站", "because": "level is rising"}
 EN = {"Accept-Language": "en"}
 
 
@@ -27,7 +27,7 @@ async def here(tmp_path: Path) -> AsyncIterator[County]:
 async def test_a_command_is_prepared_confirmed_and_proven_by_a_reading(here: County):
     async with here.browser() as browser:
         prepared = (await browser.post(f"{V1}/commands/prepare", json=START)).json()
-        assert prepared["confirm"] == "城东泵站"
+        assert prepared["confirm"] == "城东一号泵站"
         assert prepared["refusal"] is None
         assert [(it["title"]["en"], it["holds"]) for it in prepared["checks"]] == [("level too low", True)]
         assert "2.48" in prepared["checks"][0]["why"]["text"]["en"]
@@ -50,18 +50,18 @@ async def test_a_device_that_says_done_and_does_nothing_is_not_believed(here: Co
     assert [it["stage"] for it in done["receipts"]] == ["sent", "acknowledged", "expired"]
 
 
-@pytest.mark.parametrize("word", ["", "城东", "城东泵站1", "ps-chengdong"])
+@pytest.mark.parametrize("word", ["", "城东", "城东一号泵站1", "ps-chengdong-1"])
 async def test_the_wrong_word_sends_nothing_and_writes_nothing(here: County, word: str):
     async with here.browser() as browser:
         answer = await browser.post(f"{V1}/commands", json={**CONFIRMED, "confirm": word}, headers=EN)
         assert (answer.status_code, answer.json()["code"]) == (409, "wrong_confirmation")
-        assert "城东泵站" in answer.json()["detail"]
+        assert "城东一号泵站" in answer.json()["detail"]
         assert (await browser.get(f"{V1}/commands")).json()["commands"] == []
     assert here.field.heard == []
 
 
 async def test_an_interlock_refuses_in_words_and_the_refusal_is_kept(here: County):
-    here.tell("ps-chengdong", {"inlet.level": 0.4})
+    here.tell("ps-chengdong-1", {"inlet.level": 0.4})
     async with here.browser() as browser:
         prepared = (await browser.post(f"{V1}/commands/prepare", json=START)).json()
         assert prepared["checks"][0]["holds"] is False
@@ -77,7 +77,7 @@ async def test_an_interlock_refuses_in_words_and_the_refusal_is_kept(here: Count
 
 
 async def test_what_cannot_be_judged_is_refused(here: County):
-    here.tell("ps-chengdong", {"inlet.level": 2.0}, quality=Quality.BAD)
+    here.tell("ps-chengdong-1", {"inlet.level": 2.0}, quality=Quality.BAD)
     async with here.browser() as browser:
         prepared = (await browser.post(f"{V1}/commands/prepare", json=START)).json()
         assert prepared["checks"][0]["holds"] is None
@@ -94,14 +94,14 @@ async def test_the_same_key_is_the_same_command_and_goes_out_once(here: County):
         await final(browser, answers[0].json()["id"])
         late = await browser.post(f"{V1}/commands", json=CONFIRMED, headers=headers)
         assert late.json()["stage"] == "confirmed"
-        other = {"device": "ps-chengdong", "action": "pump1.stop", "confirm": ""}
+        other = {"device": "ps-chengdong-1", "action": "pump1.stop", "confirm": ""}
         taken = await browser.post(f"{V1}/commands", json=other, headers=headers)
         assert (taken.status_code, taken.json()["code"]) == (409, "key_is_taken")
     assert len(here.field.heard) == 1
 
 
 async def test_all_wrong_arguments_are_told_at_once(here: County):
-    body = {"device": "ps-chengdong", "action": "speed.set", "args": {"speed": 99, "colour": "red"}}
+    body = {"device": "ps-chengdong-1", "action": "speed.set", "args": {"speed": 99, "colour": "red"}}
     async with here.browser() as browser:
         for path in ("/commands", "/commands/prepare"):
             answer = await browser.post(V1 + path, json=body, headers=EN)
@@ -112,7 +112,7 @@ async def test_all_wrong_arguments_are_told_at_once(here: County):
 
 
 async def test_an_action_that_harms_nobody_needs_no_word(here: County):
-    body = {"device": "ps-chengdong", "action": "speed.set", "args": {"speed": 45.5, "how": "slow"}}
+    body = {"device": "ps-chengdong-1", "action": "speed.set", "args": {"speed": 45.5, "how": "slow"}}
     async with here.browser() as browser:
         assert (await browser.post(f"{V1}/commands/prepare", json=body)).json()["confirm"] == ""
         assert (await browser.post(f"{V1}/commands", json=body)).status_code == 202
@@ -123,7 +123,7 @@ async def test_an_action_that_harms_nobody_needs_no_word(here: County):
 async def test_unknown_devices_and_actions_are_named_with_what_looks_like_them(here: County):
     async with here.browser() as browser:
         answer = await browser.post(f"{V1}/commands/prepare", json={**START, "device": "ps-chengdon"})
-        assert (answer.status_code, answer.json()["near"][0]) == (404, "ps-chengdong")
+        assert (answer.status_code, answer.json()["near"][0]) == (404, "ps-chengdong-1")
         answer = await browser.post(f"{V1}/commands", json={**START, "action": "pump1.strat"})
         assert (answer.status_code, answer.json()["code"]) == (404, "unknown_action")
         assert answer.json()["near"][0] == "pump1.start"
@@ -152,7 +152,7 @@ async def test_a_stop_goes_ahead_of_what_is_under_way(here: County):
         await becomes(lambda: bool(here.field.heard))
         busy = await browser.post(f"{V1}/commands", json=CONFIRMED)
         assert busy.json()["code"] == "command_refused"
-        stop = {"device": "ps-chengdong", "action": "pump1.stop"}
+        stop = {"device": "ps-chengdong-1", "action": "pump1.stop"}
         assert (await browser.post(f"{V1}/commands", json=stop)).status_code == 202
         assert (await final(browser, first))["stage"] == "cancelled"
 
@@ -171,7 +171,7 @@ async def test_nothing_is_sent_that_cannot_be_written_down(here: County, monkeyp
 
 
 async def test_pages_of_commands_stay_in_step_while_new_ones_come(here: County):
-    here.tell("ps-chengdong", {"inlet.level": 0.4})  # each is refused, and kept
+    here.tell("ps-chengdong-1", {"inlet.level": 0.4})  # each is refused, and kept
     async with here.browser() as browser:
         for _ in range(7):
             await browser.post(f"{V1}/commands", json=CONFIRMED)

@@ -68,17 +68,17 @@ async def test_devices_are_found_by_kind_area_and_a_part_of_their_name(here: Cou
         village = flat(await pages(browser, area="341203100201"))
         assert set(village) < set(town), "an area holds all that is below it"
         assert flat(await pages(browser, area="341200000000")) == sorted(here.house.hub.members)
-        assert await pages(browser, q="城东") == [["ps-chengdong"]]
+        assert await pages(browser, q="城东") == [["ps-chengdong-1"]]
         assert await pages(browser, q="PS-0001", limit=1000) == [[f"ps-000{n}" for n in range(10, 20)]]
         for nothing in ({"kind": "truck"}, {"area": "999999999999"}, {"q": "没有"}):
             assert await pages(browser, **nothing) == [[]]
 
 
 async def test_one_device_is_told_whole(here: County):
-    here.tell("ps-chengdong", {"inlet.level": 2.123456}, age_s=3)
-    here.tell("ps-chengdong", {"inlet.level": 2.4, "mode": "就地"}, quality=Quality.UNCERTAIN)
+    here.tell("ps-chengdong-1", {"inlet.level": 2.123456}, age_s=3)
+    here.tell("ps-chengdong-1", {"inlet.level": 2.4, "mode": "就地"}, quality=Quality.UNCERTAIN)
     async with here.browser("viewer") as browser:
-        answer = (await browser.get(f"{V1}/devices/ps-chengdong")).json()
+        answer = (await browser.get(f"{V1}/devices/ps-chengdong-1")).json()
     readings = {it["point"]: it for it in answer["readings"]}
     assert list(readings) == list(PLATE.points)
     level = readings["inlet.level"]
@@ -88,7 +88,7 @@ async def test_one_device_is_told_whole(here: County):
     assert level["at"].endswith("Z")
     assert "address" not in answer, "where a device is reached is for those who commission it"
     async with here.browser("field_engineer") as browser:
-        assert (await browser.get(f"{V1}/devices/ps-chengdong")).json()["address"] == "field:0"
+        assert (await browser.get(f"{V1}/devices/ps-chengdong-1")).json()["address"] == "field:0"
 
 
 async def test_an_unknown_device_is_named_with_those_that_look_like_it(here: County):
@@ -96,7 +96,7 @@ async def test_an_unknown_device_is_named_with_those_that_look_like_it(here: Cou
         for path in ("", "/nameplate", "/series?points=a&start=0"):
             answer = await browser.get(f"{V1}/devices/ps-chengdon{path}", headers={"Accept-Language": "en-GB,en"})
             assert (answer.status_code, answer.json()["code"]) == (404, "unknown_device")
-            assert answer.json()["near"][0] == "ps-chengdong"
+            assert answer.json()["near"][0] == "ps-chengdong-1"
             assert answer.json()["detail"] == "There is no device “ps-chengdon”."
 
 
@@ -120,7 +120,7 @@ async def test_equal_nameplates_are_told_once(here: County):
         roster = (await browser.get(f"{V1}/roster")).json()
     of = dict(zip(roster["devices"]["id"], roster["devices"]["plate"], strict=True))
     assert len(roster["plates"]) == 2
-    assert of["twin"] == of["ps-chengdong"] != of["other"]
+    assert of["twin"] == of["ps-chengdong-1"] != of["other"]
     assert [it["key"] for it in roster["plates"][of["twin"]]["points"]] == list(PLATE.points)
     lengths = {len(column) for column in roster["devices"].values()}
     assert lengths == {len(here.house.hub.members)}
@@ -130,7 +130,7 @@ async def test_the_roster_is_fetched_again_only_when_it_changed(here: County):
     async with here.browser("viewer") as browser:
         first = await browser.get(f"{V1}/roster")
         tag = first.headers["etag"]
-        here.tell("ps-chengdong", {"inlet.level": 3.0})
+        here.tell("ps-chengdong-1", {"inlet.level": 3.0})
         same = await browser.get(f"{V1}/roster", headers={"If-None-Match": tag})
         assert (same.status_code, same.content) == (304, b"")
         here.house.hub.retire("ps-00000")
@@ -145,7 +145,7 @@ async def test_the_snapshot_tells_every_device_as_the_stream_would(here: County)
     async with here.browser("viewer") as browser:
         it = (await browser.get(f"{V1}/snapshot")).json()
     assert set(it["states"]) == set(here.house.hub.members)
-    assert it["states"]["ps-chengdong"]["v"] == ["up", 2.48, False, "远程", [32.9, 115.8]]
+    assert it["states"]["ps-chengdong-1"]["v"] == ["up", 2.48, False, "远程", [32.9, 115.8]]
     assert it["states"]["ps-00003"]["q"][1] == 0
     assert [one["id"] for one in it["alarms"]] == [alarm.id]
     assert it["commands"] == []
@@ -169,16 +169,16 @@ async def test_snapshots_of_a_burst_are_made_once(here: County):
 async def test_a_snapshot_has_every_alarm_that_stands_at_that_moment(here: County):
     async with here.browser("viewer") as browser:
         for number in range(3):
-            here.raise_alarm("ps-chengdong", f"rule {number}")
+            here.raise_alarm("ps-chengdong-1", f"rule {number}")
             assert len((await browser.get(f"{V1}/snapshot")).json()["alarms"]) == number + 1
 
 
 async def test_a_snapshot_is_never_older_than_the_last_frame(here: County):
     async with here.browser("viewer") as browser:
         await browser.get(f"{V1}/snapshot")
-        here.tell("ps-chengdong", {"inlet.level": 5.5})
+        here.tell("ps-chengdong-1", {"inlet.level": 5.5})
         here.app.state.desk.bus._flush()
-        state = (await browser.get(f"{V1}/snapshot")).json()["states"]["ps-chengdong"]
+        state = (await browser.get(f"{V1}/snapshot")).json()["states"]["ps-chengdong-1"]
         assert state["v"][1] == 5.5
 
 
@@ -207,9 +207,9 @@ async def test_answers_are_packed_as_the_asker_likes(here: County, accept: str, 
 
 
 async def test_numbers_that_are_none_are_null(here: County):
-    here.tell("ps-chengdong", {"inlet.level": float("nan"), "place": None})
+    here.tell("ps-chengdong-1", {"inlet.level": float("nan"), "place": None})
     async with here.browser("viewer") as browser:
-        state = (await browser.get(f"{V1}/snapshot")).json()["states"]["ps-chengdong"]
+        state = (await browser.get(f"{V1}/snapshot")).json()["states"]["ps-chengdong-1"]
     assert (state["v"][1], state["v"][4]) == (None, None)
     assert (state["q"][1], state["q"][4]) == (0, 0)
 

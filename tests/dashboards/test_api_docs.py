@@ -64,9 +64,9 @@ async def test_the_first_five_minutes_work_as_they_stand(tmp_path: Path):
         assert "/live" not in second
         devices, device, alarms, snapshot, series = await shell(here, tmp_path, hub + second)
         assert len(devices["devices"]) == 2  # type: ignore[arg-type]
-        assert device["id"] == "ps-chengdong"
+        assert device["id"] == "ps-chengdong-1"
         assert alarms["counts"] == [0, 0, 0, 0]
-        assert "ps-chengdong" in snapshot["states"]  # type: ignore[operator]
+        assert "ps-chengdong-1" in snapshot["states"]  # type: ignore[operator]
         assert series["step_ms"] == 60_000
         assert (tmp_path / "level.csv").read_bytes().startswith(b"\xef\xbb\xbftime,device,point")
 
@@ -77,7 +77,7 @@ async def test_a_command_is_given_as_the_docs_say(tmp_path: Path):
         token = (await browser.post("/api/v1/tokens", json={"title": "t"})).json()["token"]
         script = f"HUB={here.url}\nTOKEN={token}\n" + block("command").rpartition("curl ")[0]
         prepared, given = await shell(here, tmp_path, script)
-        assert prepared["confirm"] == "城东泵站"
+        assert prepared["confirm"] == "城东一号泵站"
         assert given["because"] == "level is rising"
         assert (await final(browser, str(given["id"])))["stage"] == "confirmed"
 

@@ -24,9 +24,9 @@ TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=40) | st.samp
         "\0",
         "'; DROP TABLE entry; --",
         "../../etc/passwd",
-        "ps-chengdong",
+        "ps-chengdong-1",
         "pump1.start",
-        "城东泵站",
+        "城东一号泵站",
         "\u202e",
         "1e999",
     )
@@ -72,7 +72,7 @@ def queries(route: dict[str, Any]) -> st.SearchStrategy[dict[str, str]]:
 
 
 def paths(path: str) -> st.SearchStrategy[str]:
-    known = st.sampled_from(("ps-chengdong", "ps-00000", "viewer", "nothing"))
+    known = st.sampled_from(("ps-chengdong-1", "ps-00000", "viewer", "nothing"))
     names = known | TEXT.filter(lambda it: it not in ("", ".", ".."))
     parts = [
         names.map(lambda it: quote(it, safe="")) if part.startswith("{") else st.just(part) for part in path.split("/")

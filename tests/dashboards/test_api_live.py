@@ -92,13 +92,13 @@ async def test_the_stream_says_hello_and_is_never_kept_or_compressed(here: Count
 
 async def test_readings_come_with_quality_why_and_last_good_value(here: County):
     async with here.browser("viewer") as browser, watching(browser) as stream:
-        here.tell("ps-chengdong", {"inlet.level": 2.7183})
-        state = await stream.until("s:ps-chengdong")
+        here.tell("ps-chengdong-1", {"inlet.level": 2.7183})
+        state = await stream.until("s:ps-chengdong-1")
         assert state["v"] == ["up", 2.72, False, "远程", [32.9, 115.8]]
         assert state["q"] == [2, 2, 2, 2, 2]
         assert "why" not in state
-        here.tell("ps-chengdong", {"inlet.level": 99.0})
-        state = await stream.until("s:ps-chengdong")
+        here.tell("ps-chengdong-1", {"inlet.level": 99.0})
+        state = await stream.until("s:ps-chengdong-1")
         assert (state["v"][1], state["q"][1]) == (99.0, 0)
         assert state["why"]["1"]["key"] == "quality.out_of_range"
         assert state["last"]["1"][0] == 2.72
@@ -106,25 +106,25 @@ async def test_readings_come_with_quality_why_and_last_good_value(here: County):
 
 async def test_a_device_that_says_the_same_again_is_told_to_be_fresh(here: County):
     async with here.browser("viewer") as browser, watching(browser) as stream:
-        here.tell("ps-chengdong", {"inlet.level": 2.48})
-        at_ms = await stream.until("f:ps-chengdong")
-        newest = here.house.hub.members["ps-chengdong"].newest
+        here.tell("ps-chengdong-1", {"inlet.level": 2.48})
+        at_ms = await stream.until("f:ps-chengdong-1")
+        newest = here.house.hub.members["ps-chengdong-1"].newest
         assert at_ms == int(newest.timestamp() * 1000)
         snapshot = (await browser.get("/api/v1/snapshot")).json()
-        assert snapshot["states"]["ps-chengdong"]["at_ms"] >= at_ms
+        assert snapshot["states"]["ps-chengdong-1"]["at_ms"] >= at_ms
 
 
 async def test_alarms_and_commands_come_whole(here: County):
     async with here.browser() as browser, watching(browser) as stream:
-        alarm = here.raise_alarm("ps-chengdong")
+        alarm = here.raise_alarm("ps-chengdong-1")
         told = await stream.until(f"a:{alarm.id}")
-        assert (told["state"], told["say"]["en"], told["device"]) == ("unacknowledged", "level high", "ps-chengdong")
+        assert (told["state"], told["say"]["en"], told["device"]) == ("unacknowledged", "level high", "ps-chengdong-1")
         await browser.post(f"/api/v1/alarms/{alarm.id}/acknowledge", json={"note": "seen"})
         told = await stream.until(f"a:{alarm.id}")
         assert (told["state"], told["acknowledged_by"]) == ("acknowledged", "water_operator")
-        here.return_alarm("ps-chengdong")
+        here.return_alarm("ps-chengdong-1")
         assert (await stream.until(f"a:{alarm.id}"))["state"] == "normal"
-        body = {"device": "ps-chengdong", "action": "pump1.start", "confirm": "城东泵站"}
+        body = {"device": "ps-chengdong-1", "action": "pump1.start", "confirm": "城东一号泵站"}
         given = (await browser.post("/api/v1/commands", json=body)).json()
         while not (told := await stream.until(f"c:{given['id']}"))["final"]:
             pass
@@ -161,21 +161,21 @@ async def test_silence_is_filled_with_heartbeats(here: County):
 async def test_what_was_missed_comes_as_one_frame(here: County):
     async with here.browser("viewer") as browser:
         async with watching(browser) as stream:
-            here.tell("ps-chengdong", {"inlet.level": 3.0})
-            await stream.until("s:ps-chengdong")
+            here.tell("ps-chengdong-1", {"inlet.level": 3.0})
+            await stream.until("s:ps-chengdong-1")
             last = stream.last_id
         async with watching(browser) as other:  # somebody else goes on watching: frames go out
             await other.next()
             for level in (3.1, 3.2, 3.3):
-                here.tell("ps-chengdong", {"inlet.level": level})
-                await other.until("s:ps-chengdong")
+                here.tell("ps-chengdong-1", {"inlet.level": level})
+                await other.until("s:ps-chengdong-1")
             alarm = here.raise_alarm("ps-00001")
             await other.until(f"a:{alarm.id}")
             for query in ("", f"?last_id={last}"):
                 async with watching(browser, "" if query else last, query) as again:
                     event, data = await again.next()
                     assert event == "message"
-                    assert data["s:ps-chengdong"]["v"][1] == 3.3
+                    assert data["s:ps-chengdong-1"]["v"][1] == 3.3
                     assert data[f"a:{alarm.id}"]["state"] == "unacknowledged"
                     assert again.number == here.app.state.desk.bus.number
 
@@ -206,7 +206,7 @@ async def test_who_comes_back_from_too_far_is_told_to_start_anew(here: County, l
 async def test_what_left_the_ring_cannot_be_resumed(here: County, monkeypatch: pytest.MonkeyPatch):
     bus: Bus = here.app.state.desk.bus
     for number in range(live.RING_FRAMES + 5):
-        bus.readings("ps-chengdong", [])
+        bus.readings("ps-chengdong-1", [])
         bus._states.clear()
         bus._flush()
         if number == 0:
@@ -223,7 +223,7 @@ async def test_snapshot_and_stream_leave_no_hole(here: County):
 
     async def change() -> None:
         for number in range(10_000):
-            here.tell("ps-chengdong", {"inlet.level": 1 + number / 10_000})
+            here.tell("ps-chengdong-1", {"inlet.level": 1 + number / 10_000})
             await asyncio.sleep(0.005)
 
     async with here.browser("viewer") as browser, here.browser("viewer") as other:
@@ -233,20 +233,20 @@ async def test_snapshot_and_stream_leave_no_hole(here: County):
             async with watching(browser) as stream:
                 await stream.next()
                 snapshot = (await browser.get("/api/v1/snapshot")).json()
-                level = snapshot["states"]["ps-chengdong"]["v"][1]
+                level = snapshot["states"]["ps-chengdong-1"]["v"][1]
                 for _ in range(3):
                     event, data = await stream.next()
-                    if event == "message" and stream.number > snapshot["number"] and "s:ps-chengdong" in data:
-                        level = data["s:ps-chengdong"]["v"][1]
-                        truth = members["ps-chengdong"].slots["inlet.level"].value
+                    if event == "message" and stream.number > snapshot["number"] and "s:ps-chengdong-1" in data:
+                        level = data["s:ps-chengdong-1"]["v"][1]
+                        truth = members["ps-chengdong-1"].slots["inlet.level"].value
                         assert isinstance(truth, float)
                         assert truth - level < 0.01, "at most some frames behind"
         changing.cancel()
-        here.tell("ps-chengdong", {"inlet.level": 2.19})
+        here.tell("ps-chengdong-1", {"inlet.level": 2.19})
         async with watching(browser) as stream:
             await stream.next()
             snapshot = (await browser.get("/api/v1/snapshot")).json()
-            assert snapshot["states"]["ps-chengdong"]["v"][1] == 2.19
+            assert snapshot["states"]["ps-chengdong-1"]["v"][1] == 2.19
 
 
 # ---- viewers that are a burden ------------------------------------------------------------------------------------
@@ -336,7 +336,7 @@ async def test_who_leaves_is_forgotten(here: County):
             assert len(bus.viewers) == 1
         await becomes(lambda: not bus.viewers)
         assert bus._pulse is None, "nothing ticks while nobody watches"
-        here.tell("ps-chengdong", {"inlet.level": 5.0})
+        here.tell("ps-chengdong-1", {"inlet.level": 5.0})
         assert bus._timer is None
 
 
@@ -406,8 +406,8 @@ async def test_the_server_stops_quickly_with_open_streams(tmp_path: Path):
 async def test_while_nobody_watches_a_change_costs_one_entry(here: County):
     bus: Bus = here.app.state.desk.bus
     for number in range(1000):
-        here.tell("ps-chengdong", {"inlet.level": number / 1000})
-    assert list(bus._changed).count("ps-chengdong") == 1
+        here.tell("ps-chengdong-1", {"inlet.level": number / 1000})
+    assert list(bus._changed).count("ps-chengdong-1") == 1
     assert (bus.number, bus._timer, len(bus._ring)) == (0, None, 0)
 
 
@@ -415,7 +415,7 @@ async def test_alarms_while_nobody_watches_are_bounded(here: County, monkeypatch
     monkeypatch.setattr(live, "MAX_UNTOLD", 10)
     bus: Bus = here.app.state.desk.bus
     for number in range(25):
-        here.raise_alarm("ps-chengdong", f"rule {number}")
+        here.raise_alarm("ps-chengdong-1", f"rule {number}")
     assert len(bus._untold) <= 10
     async with here.browser("viewer") as browser, watching(browser, f"{bus.epoch}.0") as stream:
         assert (await stream.next())[0] == "reset"

@@ -45,7 +45,7 @@ async def here(tmp_path: Path, web: Path) -> AsyncIterator[County]:
 
 async def test_every_page_address_gets_the_one_page(here: County):
     async with here.client() as client:
-        for path in ("/", "/alarms", "/station/ps-chengdong", "/trends?pens=a,b", "/城东"):
+        for path in ("/", "/alarms", "/station/ps-chengdong-1", "/trends?pens=a,b", "/城东"):
             answer = await client.get(path)
             assert answer.status_code == 200, path
             assert answer.headers["content-type"] == "text/html; charset=utf-8"

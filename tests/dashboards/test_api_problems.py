@@ -133,7 +133,7 @@ async def test_our_own_mistake_has_a_number_that_stands_in_the_log_and_nothing_e
             assert "secret" not in answer.text
             assert "Traceback" not in answer.text
             assert f"problem {number}" in caplog.text
-        assert (await browser.get(f"{V1}/devices/ps-chengdong")).status_code == 200, "the rest goes on"
+        assert (await browser.get(f"{V1}/devices/ps-chengdong-1")).status_code == 200, "the rest goes on"
 
 
 async def test_every_answer_is_guarded(here: County):
@@ -166,7 +166,7 @@ async def test_a_house_with_real_devices_has_no_demo(here: County):
 async def test_metrics_are_for_those_who_may_look_and_name_routes_not_what_was_typed(here: County):
     async with here.client() as client:
         problem(await client.get("/metrics"), 401, "sign_in_first")
-    here.raise_alarm("ps-chengdong", severity=2)
+    here.raise_alarm("ps-chengdong-1", severity=2)
     async with here.browser("viewer") as browser:
         for number in range(20):
             await browser.get(f"{V1}/devices/typed-{number}")

@@ -19,7 +19,7 @@ import pytest
 from hub.model import Quality
 from tests.dashboards.county import County, county
 
-DEVICE = "/api/v1/devices/ps-chengdong/series"
+DEVICE = "/api/v1/devices/ps-chengdong-1/series"
 NOW = datetime.now(UTC)
 START = f"{NOW - timedelta(days=24):%Y-%m-%dT%H:%M:%SZ}"
 END = f"{NOW + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
@@ -30,11 +30,11 @@ async def here(tmp_path: Path) -> AsyncIterator[County]:
     async with county(tmp_path, 1, loaded=False) as it:
         for age_s in range(600, 0, -1):
             it.tell(
-                "ps-chengdong",
+                "ps-chengdong-1",
                 {"inlet.level": 1 + age_s / 1000, "mode": "远程" if age_s > 300 else "=1+1"},
                 age_s=age_s,
             )
-        it.tell("ps-chengdong", {"inlet.level": 99.0, "pump1.running": True})
+        it.tell("ps-chengdong-1", {"inlet.level": 99.0, "pump1.running": True})
         await it.house.collector.flush()
         yield it
 
@@ -121,7 +121,7 @@ async def test_csv_is_for_spreadsheets_and_runs_nothing(here: County):
         answer = await ask(browser, "inlet.level,mode", format="csv", end=END)
     first = f"{datetime.fromisoformat(START).astimezone(ZoneInfo('Asia/Shanghai')):%Y%m%d}"
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-    assert answer.headers["content-disposition"] == f'attachment; filename="ps-chengdong-{first}.csv"'
+    assert answer.headers["content-disposition"] == f'attachment; filename="ps-chengdong-1-{first}.csv"'
     assert answer.content.startswith(b"\xef\xbb\xbf")
     rows = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
     assert rows[0]["time"].endswith("+08:00")

@@ -31,10 +31,10 @@ class DemoDesk:
 
     async def faults(self) -> list[dict[str, Any]]:
         title = {"zh-CN": "不启动", "en": "does not start"}
-        return [{"station": "ps-chengdong", "fault": "does_not_start", "on": self.on, "title": title}]
+        return [{"station": "ps-chengdong-1", "fault": "does_not_start", "on": self.on, "title": title}]
 
     async def set(self, station: str, fault: str, on: bool, for_s: float | None = None) -> None:
-        if (station, fault) != ("ps-chengdong", "does_not_start"):
+        if (station, fault) != ("ps-chengdong-1", "does_not_start"):
             raise LookupError("no such station or fault")
         self.on = on
 
@@ -185,20 +185,20 @@ async def ask_about_devices(it: Asked, one: httpx.AsyncClient) -> None:
         await it.ask(one, "GET", f"{V1}/{path}")
     for path in ("/metrics", "/healthz", "/readyz"):
         await it.ask(one, "GET", path)
-    device, route = f"{V1}/devices/ps-chengdong", f"{V1}/devices/{{device_id}}"
+    device, route = f"{V1}/devices/ps-chengdong-1", f"{V1}/devices/{{device_id}}"
     await it.ask(one, "GET", device, route)
     await it.ask(one, "GET", f"{device}/nameplate", f"{route}/nameplate")
     yesterday = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
     await it.ask(one, "GET", f"{device}/series?points=inlet.level&start={yesterday}&step=raw", f"{route}/series")
     await it.ask(one, "GET", f"{V1}/demo/faults")
-    fault = {"station": "ps-chengdong", "fault": "does_not_start", "on": True}
+    fault = {"station": "ps-chengdong-1", "fault": "does_not_start", "on": True}
     assert (await it.ask(one, "POST", f"{V1}/demo/faults", json=fault))["faults"][0]["on"]
 
 
 async def ask_about_commands(it: Asked, one: httpx.AsyncClient) -> None:
-    wish = {"device": "ps-chengdong", "action": "pump1.start"}
+    wish = {"device": "ps-chengdong-1", "action": "pump1.start"}
     await it.ask(one, "POST", f"{V1}/commands/prepare", json=wish)
-    given = await it.ask(one, "POST", f"{V1}/commands", json={**wish, "confirm": "城东泵站"})
+    given = await it.ask(one, "POST", f"{V1}/commands", json={**wish, "confirm": "城东一号泵站"})
     assert (await it.ask(one, "GET", f"{V1}/snapshot"))["commands"], "it is under way"
     await it.ask(one, "GET", f"{V1}/commands")
     await it.ask(one, "GET", f"{V1}/commands/{given['id']}", f"{V1}/commands/{{command_id}}")
@@ -229,7 +229,7 @@ async def ask_about_people(it: Asked, one: httpx.AsyncClient, admin: httpx.Async
 
 async def test_every_example_is_true(here: County):
     """Ask every route for something that it gives, and compare with the OpenAPI document's example."""
-    here.raise_alarm("ps-chengdong", "a", 2)
+    here.raise_alarm("ps-chengdong-1", "a", 2)
     first, second = (here.raise_alarm("ps-00001", rule, 3).id for rule in "bc")
     here.house.hub.puzzled_by("field:9", b"\x01\x83", Words("quality.no_value"))
     here.field.silent = True
