@@ -112,9 +112,7 @@ class County:
     def switch(self, station: str, fault: str, on: bool, **how: Any) -> None:
         """Raises KeyError for an unknown station, BadOrder for what it cannot have."""
         options = {key: float(value) for key, value in how.items() if key not in ("for_s", "pump")}
-        self.devices[station].switch(
-            fault, on, how.get("for_s"), int(how.get("pump") or 1), now_s=self._now_s, **options
-        )
+        self.devices[station].switch(fault, on, how.get("for_s"), _pump(how.get("pump")), now_s=self._now_s, **options)
 
     @property
     def ports(self) -> dict[str, int]:
@@ -153,3 +151,7 @@ def devices_toml(ports: Mapping[str, int], sites: Sequence[Site] = SITES) -> str
             f"settings = {{ pumps = {len(site.parameters.pumps)} }}",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _pump(number: float | None) -> int | None:
+    return None if number is None else int(number)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from simulators.modbus.faults import WIRE_FAULTS
 from simulators.modbus.image import PumpStationImage
 from simulators.modbus.line import Unit
-from simulators.worlds.faults import TROUBLES, begin, end, reset_on_site
+from simulators.worlds.faults import OF_OBEYING, TROUBLES, begin, end, reset_on_site
 from simulators.worlds.pump_station import Station
 
 RESET_AFTER_S = 8.0  # after a trouble has healed by itself, somebody comes and resets what it tripped
@@ -38,7 +38,7 @@ class PumpStationDevice:
     wire: Wire | None = None
     unit: Unit = field(init=False)
     on: dict[str, float | None] = field(default_factory=dict)  # fault -> heals at (loop seconds), None: when told
-    _pump: dict[str, int] = field(default_factory=dict)
+    _pumps: dict[str, tuple[int, ...]] = field(default_factory=dict)  # fault -> the pumps that have it
     _reset_at_s: float | None = None
     _changes: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -56,13 +56,21 @@ class PumpStationDevice:
         self.station.step(dt)
 
     def switch(
-        self, fault: str, on: bool, for_s: float | None = None, pump: int = 1, now_s: float = 0.0, **options: float
+        self,
+        fault: str,
+        on: bool,
+        for_s: float | None = None,
+        pump: int | None = None,
+        now_s: float = 0.0,
+        **options: float,
     ) -> None:
-        """Turn a fault on (for a while) or off. `pump` counts from 1. Raises BadOrder."""
+        """Turn a fault on (for a while) or off. `pump` counts from 1; when none is named, a fault in how commands are
+        obeyed takes them all, any other the first. Raises BadOrder.
+        """
         if fault in WIRE_FAULTS:
             self._switch_wire(fault, on, options)
         elif fault in TROUBLES:
-            self._switch_world(fault, on, pump - 1, options)
+            self._switch_world(fault, on, self._taken(fault, pump), options)
         else:
             raise BadOrder(f'there is no fault "{fault}"; there are {", ".join(FAULTS)}')
         self.on.pop(fault, None)
@@ -84,17 +92,22 @@ class PumpStationDevice:
             self._changes.add(change)
             change.add_done_callback(self._changes.discard)
 
-    def _switch_world(self, fault: str, on: bool, pump: int, options: Mapping[str, float]) -> None:
+    def _taken(self, fault: str, pump: int | None) -> tuple[int, ...]:
+        if pump is None:
+            return tuple(range(len(self.station.pumps))) if fault in OF_OBEYING else (0,)
+        if not 1 <= pump <= len(self.station.pumps):
+            raise BadOrder(f"there is no pump {pump}; there are {len(self.station.pumps)}")
+        return (pump - 1,)
+
+    def _switch_world(self, fault: str, on: bool, pumps: tuple[int, ...], options: Mapping[str, float]) -> None:
         if options:
             raise BadOrder(f'"{fault}" has no options but pump and for_s')
-        if fault in self.on:
-            end(self.station, fault, self._pump[fault])
+        for pump in self._pumps.pop(fault, ()):
+            end(self.station, fault, pump)
         if on:
-            try:
+            for pump in pumps:
                 begin(self.station, fault, pump)
-            except IndexError:
-                raise BadOrder(f"there is no pump {pump + 1}; there are {len(self.station.pumps)}") from None
-            self._pump[fault] = pump
+            self._pumps[fault] = pumps
 
     async def settled(self) -> None:
         """When the wire is as the last switch wanted it."""

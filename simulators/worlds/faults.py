@@ -37,7 +37,7 @@ class Troubles:
         return 0.0 if pump in self.dry else 0.4 if pump in self.blocked else 1.0
 
     def current_factor(self, pump: int) -> float:
-        return (0.7 if pump in self.blocked else 1.0) * (1.55 if self.phase_lost else 1.0)
+        return (0.93 if pump in self.blocked else 1.0) * (1.55 if self.phase_lost else 1.0)
 
     def winding_k(self, pump: int) -> float:
         return 95.0 if pump in self.winding_hot else 0.0
@@ -271,3 +271,6 @@ TROUBLES: dict[str, Trouble] = {
     for of_pump, many in ((False, _OF_STATION), (True, _OF_PUMP))
     for name, zh, en, what, (begins, ends) in many
 }
+
+# Troubles in how the PLC obeys: whoever tries one out means the pump that is started next, whichever that is.
+OF_OBEYING = frozenset({"pump_refuses", "done_but_does_not_start", "does_not_turn"})
