@@ -68,7 +68,7 @@ def _may_start(person: Person, station: str) -> str:
 def test_the_stations_move(engineer: Person) -> None:
     before = engineer.value(FOREIGN, "plc.heartbeat")["value"]
     eventually(lambda: engineer.value(FOREIGN, "plc.heartbeat")["value"] != before)
-    assert len(engineer.get("/devices", kind="pump_station")["items"]) == 12
+    assert len(engineer.get("/devices", kind="pump_station")["devices"]) == 12
 
 
 def test_a_pump_that_starts_and_stops_is_confirmed_by_readings(engineer: Person) -> None:
