@@ -143,23 +143,31 @@ def read_toml(file: Path, place: str) -> dict[str, Any]:
         raw = file.read_bytes()
         if len(raw) > MAX_FILE_BYTES:
             raise BadConfig(f"{place} › is {len(raw)} bytes; a file may have {MAX_FILE_BYTES}. Split it")
-        return tomllib.loads(raw.decode("utf-8"))
+        return tomllib.loads(raw.decode("utf-8-sig"))  # Windows' editor begins its files with a mark
     except OSError as error:
         raise BadConfig(f"{place} › cannot be read: {error.strerror}. Check that it exists and its rights") from None
     except UnicodeDecodeError as error:
-        raise BadConfig(f"{place} › byte {error.start} is not UTF-8. Save the file as UTF-8") from None
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise BadConfig(f"{place} › line {line} is not UTF-8. Save the file as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise BadConfig(f"{place} › is not TOML: {error}") from None
+    except RecursionError:
+        raise BadConfig(f"{place} › is nested too deeply. Write it flat") from None
 
 
 def _hub_file(folder: Path, mistakes: _Mistakes) -> HubFile:
+    """hub.toml; of one with mistakes the tables that have none, so that what refers to them is checked all the same."""
     try:
-        return HubFile.model_validate(read_toml(folder / "hub.toml", "hub.toml"))
+        tables = read_toml(folder / "hub.toml", "hub.toml")
     except BadConfig as bad:
         mistakes.extend(bad.mistakes)
+        return HubFile()
+    try:
+        return HubFile.model_validate(tables)
     except ValidationError as error:
         mistakes.extend(explain(error, "hub.toml"))
-    return HubFile()
+        wrong = {item["loc"][0] for item in error.errors()}
+        return HubFile.model_validate({key: table for key, table in tables.items() if key not in wrong})
 
 
 def _options(hub: HubFile, folder: Path, drivers: Mapping[str, DriverSpec], mistakes: _Mistakes) -> Mapping[str, Any]:
@@ -192,17 +200,25 @@ def _rows(folder: Path, mistakes: _Mistakes) -> tuple[list[tuple[Area, str]], li
             continue
         for key in tables.keys() - {"area", "device"}:
             mistakes.add(place, key, "is not known here. Write [[area]] or [[device]]")
-        for number, row in enumerate(tables.get("area", []), 1):
+        for number, row in enumerate(_rows_of(tables, "area", place, mistakes), 1):
             try:
                 areas.append((Area(**AreaRow.model_validate(row).model_dump()), place))
             except ValidationError as error:
                 mistakes.extend(explain(error, place, _row_name("area", row, "code", number)))
-        for number, row in enumerate(tables.get("device", []), 1):
+        for number, row in enumerate(_rows_of(tables, "device", place, mistakes), 1):
             try:
                 devices.append((Device(**DeviceRow.model_validate(row).model_dump()), place))
             except ValidationError as error:
                 mistakes.extend(explain(error, place, _row_name("device", row, "id", number)))
     return areas, devices
+
+
+def _rows_of(tables: Mapping[str, Any], key: str, place: str, mistakes: _Mistakes) -> list[Any]:
+    rows = tables.get(key, [])
+    if isinstance(rows, list):
+        return rows
+    mistakes.add(place, key, f"is not a list of tables. Write [[{key}]] above each")
+    return []
 
 
 def _check_areas(areas: list[tuple[Area, str]], mistakes: _Mistakes) -> None:
