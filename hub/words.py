@@ -49,7 +49,7 @@ class Catalogue:
         args = {name: self._in(language, value) for name, value in words.args.items()}
         try:
             return template.format_map(args)
-        except (KeyError, ValueError, IndexError):
+        except (KeyError, ValueError, IndexError, TypeError, OverflowError):
             return f"{template} {args}"
 
     def _in(self, language: str, value: Any) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -288,7 +289,7 @@ class Pen:
         self.ledger = ledger
         self.full = False
         self.reading = 0  # questions that wait for the disk
-        self._held: asyncio.Event | None = None
+        self._held: list[tuple[tuple[Any, ...], asyncio.Future[int]]] | None = None
 
     def append(self, *nouns: Any) -> asyncio.Future[int]:
         if self.full:
@@ -297,19 +298,17 @@ class Pen:
             return refused
         if self._held is None:
             return self.ledger.append(*nouns)
-        return asyncio.ensure_future(self._later(self._held, nouns))
+        written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._held.append((nouns, written))
+        return written
 
     def hold(self) -> None:
-        self._held = asyncio.Event()
+        self._held = []
 
     def let_go(self) -> None:
-        assert self._held is not None
-        self._held.set()
-        self._held = None
-
-    async def _later(self, held: asyncio.Event, nouns: tuple[Any, ...]) -> int:
-        await held.wait()
-        return await self.ledger.append(*nouns)
+        held, self._held = self._held or [], None
+        for nouns, written in held:
+            self.ledger.append(*nouns).add_done_callback(partial(_hand_on, written))
 
     async def command_by_key(self, by: str, key: str) -> Any:
         return await self._read(self.ledger.command_by_key(by, key))
@@ -326,6 +325,11 @@ class Pen:
             return await reading
         finally:
             self.reading -= 1
+
+
+def _hand_on(written: asyncio.Future[int], done: asyncio.Future[int]) -> None:
+    if not written.done():
+        written.set_result(done.result())
 
 
 class House:
