@@ -240,14 +240,15 @@ class Bus:
 
     async def warm(self) -> None:
         """Make anew what has changed, a few at a time: with many thousands the house must not stand still meanwhile."""
-        made = 0
-        for device, member in list(self._hub.members.items()):
-            state = self._states.get(device)
-            if state is None or state.newest is not member.newest:
+        if len(self._hub.members) - len(self._states) <= STATES_A_TURN:
+            return
+        missing = [device for device in self._hub.members if device not in self._states]
+        for number, device in enumerate(missing, 1):
+            member = self._hub.members.get(device)
+            if member is not None:
                 self._state(device, member)
-                made += 1
-                if made % STATES_A_TURN == 0:
-                    await asyncio.sleep(0)
+            if number % STATES_A_TURN == 0:
+                await asyncio.sleep(0)
 
     def _state(self, device: str, member: Member) -> _State:
         state = self._states.get(device)
