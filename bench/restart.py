@@ -1,4 +1,4 @@
-"""Promise: killed in mid-work, the hub is back in under 3 s. Beside a bare Python process that imports the same packages.
+"""Promise: killed in mid-work, the hub is back in under 3 s. Beside a bare process that imports the same packages.
 
 python -m bench.restart [ROUNDS]
 """
