@@ -184,6 +184,9 @@ async def serve_county(count: int, changes_a_second: int) -> None:
 def main() -> None:
     import uvloop
 
+    if len(sys.argv) == 1:
+        print("measures nothing by itself: it serves bench.http and bench.stream")
+        return
     what, *args = sys.argv[1:]
     work = serve_bare() if what == "bare" else serve_county(int(args[0]), int(args[1]))
     with contextlib.suppress(KeyboardInterrupt):
