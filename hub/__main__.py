@@ -186,7 +186,7 @@ def _ports(site: Site) -> list[tuple[str, str, int]]:
 def _listen(host: str, port: int, place: str = "hub.toml › http") -> socket.socket:
     """A bound socket. Raises Refused when the port is taken or may not be used."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Of protocol TCP by name: else asyncio's own loop leaves Nagle on, and every answer on a kept connection takes 40 ms.
+    # Of protocol TCP by name: else asyncio's own loop leaves Nagle on, and an answer on a kept connection takes 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
