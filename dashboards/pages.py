@@ -106,7 +106,7 @@ async def page(request: Request) -> Response:
     """The console, for every address that is one of its pages; it looks at the address itself."""
     path = request.scope["path"]
     index = desk(request).pages.index
-    is_file = "." in path.rpartition("/")[2]
+    is_file = Path(path).suffix in TYPES  # /point/ps-1/inlet.level is a page
     if index is None or is_file or path.startswith(("/api/", "/assets/")):
         raise Problem("not_found", {"path": path})
     return await index.answer(request)

@@ -45,7 +45,7 @@ async def here(tmp_path: Path, web: Path) -> AsyncIterator[County]:
 
 async def test_every_page_address_gets_the_one_page(here: County):
     async with here.client() as client:
-        for path in ("/", "/alarms", "/station/ps-chengdong-1", "/trends?pens=a,b", "/城东"):
+        for path in ("/", "/alarms", "/station/ps-chengdong-1", "/point/ps-chengdong-1/inlet.level", "/城东"):
             answer = await client.get(path)
             assert answer.status_code == 200, path
             assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -95,6 +95,15 @@ async def test_the_policy_lets_only_our_own_scripts_run(here: County):
     assert policy["script-src"] == f"'self' 'sha256-{digest}'"
     assert policy["default-src"] == policy["frame-ancestors"] == policy["object-src"] == policy["base-uri"] == "'none'"
     assert "unsafe" not in str(policy)
+
+
+async def test_the_worker_may_reach_the_stream_and_other_files_nothing(here: County):
+    base = here.app.state.desk.pages.assets
+    async with here.client() as client:
+        script = await client.get(f"{base}/app/main.js")
+        style = await client.get(f"{base}/css/a.css")
+    assert "connect-src 'self'" in script.headers["content-security-policy"]
+    assert "connect-src" not in style.headers["content-security-policy"]
 
 
 async def test_files_are_packed_when_that_is_worth_it(here: County):
