@@ -37,7 +37,7 @@ class Troubles:
         return 0.0 if pump in self.dry else 0.4 if pump in self.blocked else 1.0
 
     def current_factor(self, pump: int) -> float:
-        return (0.93 if pump in self.blocked else 1.0) * (1.55 if self.phase_lost else 1.0)
+        return (0.78 if pump in self.blocked else 1.0) * (1.55 if self.phase_lost else 1.0)
 
     def winding_k(self, pump: int) -> float:
         return 95.0 if pump in self.winding_hot else 0.0

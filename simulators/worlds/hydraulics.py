@@ -12,6 +12,7 @@ from itertools import pairwise
 from math import log, pi
 
 GRAVITY = 9.81
+STANDING = 0.02  # a pump this slow moves no water; the affinity laws end here
 BISECTIONS = 40  # halves 100 m of head down to 1e-10 m
 
 
@@ -42,7 +43,7 @@ class Curve:
     def flow_m3h(self, head_m: float, speed: float) -> float:
         """What the pump gives against this head; 0 where its shut-off head is not enough (its flap is closed)."""
         spare = speed**2 * self.shut_off_m - head_m
-        if spare <= 0 or speed <= 0:
+        if spare <= 0 or speed < STANDING:
             return 0.0
         c = self.exponent
         return float((spare / (self.factor * speed ** (2 - c))) ** (1 / c))
@@ -95,7 +96,7 @@ class Running:
 
 def operating_point(pumps: Sequence[Running], rising: Rising, lift_m: float) -> tuple[float, list[float]]:
     """(head in m, flow of each pump in m3/h): where pumps in parallel and their common pipe agree."""
-    top = max((p.speed**2 * p.curve.shut_off_m for p in pumps if p.speed > 0), default=lift_m)
+    top = max((p.speed**2 * p.curve.shut_off_m for p in pumps if p.speed >= STANDING), default=lift_m)
     bottom = lift_m
     if top <= lift_m:
         return lift_m, [0.0] * len(pumps)

@@ -22,7 +22,7 @@ class Catchment:
     def dry_m3h(self, day_s: float) -> float:
         """The diurnal curve: least at about 3 o'clock, peaks at breakfast and in the evening."""
         hour = day_s / 3600
-        wave = -0.6 * cos(2 * pi * (hour - 4) / 24) + 0.4 * cos(2 * pi * (hour - 8) / 12)
+        wave = -0.45 * cos(2 * pi * (hour - 4) / 24) + 0.55 * cos(2 * pi * (hour - 8) / 12)
         return self.base_m3h * (1 + self.swing * wave)
 
 

@@ -377,7 +377,7 @@ class Plc:
         elif min(volts) < 0.85 * 380:
             found.append((Fault.UNDERVOLTAGE, 5.0))
         if pump.state is State.RUNNING:
-            load = 0.6 * felt.speed**3 if plate.steers_speed else 0.6
+            load = 0.5 * felt.speed**3 if plate.steers_speed else 0.5  # half the plate is 60 % of normal
             if felt.amperes < load * plate.amperes:
                 found.append((Fault.DRY_RUN, 10.0))
             elif pump.since_s > 30 and self._seen.flow_m3h < 0.2 * plate.flow_m3h * felt.speed:

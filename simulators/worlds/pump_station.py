@@ -262,7 +262,9 @@ class Station:
             return electric.NOTHING
         spec, troubles = pump.spec, self.troubles
         speed = max(pump.speed, 0.0)
-        shaft = electric.shaft_kw(pump.flow_m3h, self.head_m, speed, spec.best_q_m3h, spec.best_efficiency)
+        # At its own head: more than the pipe's when its valve or its inside throttles it.
+        head_m = spec.curve.head_m(pump.flow_m3h, speed) if speed else 0.0
+        shaft = electric.shaft_kw(pump.flow_m3h, head_m, speed, spec.best_q_m3h, spec.best_efficiency)
         if self.parameters.intake_m >= self.level_m - self.rack_m or i in troubles.dry:
             shaft = 0.12 * spec.motor.power_kw * speed**3
         starting = max(0.0, 1 - speed / (self.plc.pumps[i].speed_chz / 5000) - 0.02)
