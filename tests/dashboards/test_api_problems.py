@@ -44,9 +44,9 @@ async def test_nothing_there(here: County):
             "/api/v2/devices",
             "/api/",
             "/assets/x/y.js",
-            "/robots.txt",
-            "/.env",
-            "/a/b.php",
+            "/favicon.ico",
+            "/a/b.json",
+            "/app.js",
         ):
             problem(await client.get(path), 404, "not_found")
         problem(await client.post("/api/v1/nothing", json={}), 404, "not_found")
