@@ -238,10 +238,10 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:30]))
 def test_what_is_hostile_is_refused_at_once_and_at_its_letter(text):
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(BadRule) as caught:
         Condition(text).on(PLATE.points)
-    assert time.perf_counter() - began < 0.05
+    assert time.thread_time() - began < 0.05
     assert caught.value.at is not None
     assert all("(letter " in line and len(line) < 400 for line in caught.value.mistakes)
 

@@ -195,7 +195,7 @@ WORDS = st.sampled_from([*SIGNS, *NAMES, "3", "3.5", "m", "MPa", "°C"])
 @example("-" * 500)
 @settings(max_examples=600)
 def test_any_text_is_read_or_refused_in_words(text):
-    began = time.perf_counter()
+    began = time.thread_time()
     with contextlib.suppress(BadRule):
         Condition(text).on(PLATE.points)
-    assert time.perf_counter() - began < 0.25  # two busy cores; alone it is below 5 ms
+    assert time.thread_time() - began < 0.25  # of CPU; below 5 ms, but for a collection of garbage in between
