@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import gc
 import getpass
 import logging
 import shutil
@@ -220,8 +222,11 @@ async def _serve(site: Site, rules: Rules, listener: socket.socket, demo: Any = 
     try:
         if demo is not None:
             await _demo_users(house)
-        server = _web(house, demo)
+        server, app = _web(house, demo)
         house.start()
+        # What is there now stays: a collection need not look through it again while devices wait (551 ms with 20,000).
+        gc.collect()
+        gc.freeze()
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -230,6 +235,7 @@ async def _serve(site: Site, rules: Rules, listener: socket.socket, demo: Any = 
             print(line, flush=True)
         waiting = asyncio.ensure_future(stop.wait())
         await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        app.state.desk.bus.close()  # open streams end at once
         server.should_exit = True
         await serving
         return 0 if stop.is_set() else 1
@@ -249,7 +255,7 @@ async def _open(kind: type[House], site: Site, rules: Rules, drivers: Any, demo:
         raise Refused(str(error)) from None
 
 
-def _web(house: House, demo: Any) -> Any:
+def _web(house: House, demo: Any) -> tuple[Any, Any]:
     import uvicorn
 
     from dashboards.app import create_app
@@ -259,12 +265,11 @@ def _web(house: House, demo: Any) -> Any:
             pass
 
         def capture_signals(self) -> Any:
-            import contextlib
-
             return contextlib.nullcontext()
 
+    app = create_app(house, demo=demo)
     config = uvicorn.Config(
-        create_app(house, demo=demo),
+        app,
         log_level="warning",
         access_log=False,
         lifespan="on",
@@ -272,7 +277,7 @@ def _web(house: House, demo: Any) -> Any:
         server_header=False,
         date_header=True,
     )
-    return Server(config)
+    return Server(config), app
 
 
 # ---- demo ---------------------------------------------------------------------------------------------------------
