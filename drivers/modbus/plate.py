@@ -136,7 +136,7 @@ def _with_settings(row: Row, values: Mapping[str, float]) -> Row:
 
 
 def _point(row: Row, profile: Profile) -> Point:
-    labels = profile.labels.get(row.labels, ())
+    labels = profile.labels.get(row.labels or row.flags, ())  # of flags too: people read their names
     return Point(
         key=row.key,
         kind=kind_of(row),
