@@ -15,7 +15,7 @@ export function AlarmDetail({ alarm, off, onAcknowledge }) {
   return html`
     ${phone.value && html`<button type="button" class="button quiet" onClick=${() => setQuery({ id: '' })}>
       <${Icon} name="back" />${T('alarms.back')}</button>`}
-    <header class="row alarm-head"><${Level} level=${alarm.severity} /><h2 class="grow">${name(alarm.say)}</h2></header>
+    <header class="whole"><${Level} level=${alarm.severity} /><h2 class="grow">${name(alarm.say)}</h2></header>
     <dl class="facts">
       <dt>${T('alarm.source')}</dt>
       <dd><a href="/station/${alarm.device}">${device?.name || alarm.device}</a></dd>

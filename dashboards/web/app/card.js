@@ -7,7 +7,8 @@ import { trailOf } from './trail.js';
 import { Age, Icon, Level, Value } from './ui.js';
 import { NOTHING, T, say, show, span, unit } from './words.js';
 
-const SPAN_MS = 3_600_000;
+const MOST_MS = 3_600_000; // an hour of the level, or as much as there is, but not less than
+const LEAST_MS = 900_000;
 const GAP_MS = 180_000;
 
 /** @param {{device: any}} props */
@@ -22,7 +23,7 @@ export function StationCard({ device }) {
       data-testid="station-${device.id}">
       <div class="card-head">
         ${severity > 0 && html`<${Level} level=${severity} />`}
-        <b class="grow clip">${device.name}</b>
+        <b class="clip">${device.name}</b>
         <${LinkTag} device=${device} mode=${mode} />
       </div>
       <div class="card-body">
@@ -38,7 +39,8 @@ export function StationCard({ device }) {
           </div>
         </div>
       </div>
-      ${silent && level?.quality === 0 && html`<div class="small card-why clip" title=${say(level.why)}>${say(level.why)}</div>`}
+      ${level && level.quality < 2 && level.why && html`
+        <div class="small card-why clip" title=${say(level.why)}>${say(level.why)}</div>`}
     </a>
   `;
 }
@@ -54,7 +56,7 @@ function LinkTag({ device, mode }) {
   }
   return html`
     ${known === 'degraded' && html`<span class="tag">${show(link.point, known)}</span>`}
-    <span class="small muted nowrap">${mode && mode.quality === 2 ? show(mode.point, mode.value) : ''}</span>
+    <span class="small muted clip mode">${mode && mode.quality === 2 ? show(mode.point, mode.value) : ''}</span>
     <${Age} atMs=${at} />
   `;
 }
@@ -116,13 +118,14 @@ function Spark({ device }) {
 /** @param {any} trail @param {(value: number) => number} y */
 function line({ times, values }, y) {
   const end = times[times.length - 1] || 0;
+  const spanMs = Math.min(MOST_MS, Math.max(LEAST_MS, end - (times[0] || 0)));
   let text = '';
   let pen = false;
   for (let n = 0; n < times.length; n += 1) {
     if (n && times[n] - times[n - 1] > GAP_MS) pen = false;
     if (values[n] === null) pen = false;
     else {
-      const x = 120 - ((end - times[n]) / SPAN_MS) * 120;
+      const x = 120 - ((end - times[n]) / spanMs) * 120;
       text += `${pen ? 'L' : 'M'}${x.toFixed(1)} ${y(values[n]).toFixed(1)}`;
       pen = true;
     }

@@ -40,7 +40,7 @@ export function Kpis({ stations }) {
         note=${missing ? T('kpi.without', { n: missing }) : T('kpi.all_in')} show="" />
       <${Kpi} id="pumps" title=${T('kpi.pumps')} value=${String(running)} unit=${`/ ${pumps.length}`}
         note=${faults ? T('kpi.faults', { n: faults }) : T('kpi.no_faults')} show=${faults ? 'fault' : 'running'} odd=${faults > 0} />
-      <${Kpi} id="above" title=${T('kpi.above')} value=${String(above)} unit=${T('kpi.stations')}
+      <${Kpi} id="above" title=${T('kpi.above')} value=${String(above)} unit=${T('kpi.stations', { n: above })}
         note=${T('kpi.above.note')} show="above" odd=${above > 0} />
       <${Kpi} id="power" title=${T('kpi.power')} value=${power.count ? num(power.total) : NOTHING} unit=${unit(power.symbol)}
         note=${flow.total > 0 && power.count ? T('kpi.specific', { value: num((power.total / flow.total) * 1000, 1) }) : T('kpi.no_flow')} show="" />
@@ -52,7 +52,7 @@ export function Kpis({ stations }) {
 
 /** @param {{id: string, title: string, value: string, unit: string, note: string, show: string, odd?: boolean}} props */
 const Kpi = ({ id, title, value, unit: symbol, note, show, odd }) => html`
-  <a class="panel kpi live" href=${withQuery({ show })} data-testid="kpi-${id}">
+  <a class="panel kpi kpi-${id} live" href=${withQuery({ show })} data-testid="kpi-${id}">
     <h3>${title}</h3>
     <div class="value">${value}<small>${symbol}</small></div>
     <div class="small ${odd ? 'strong' : 'muted'}">${note}</div>

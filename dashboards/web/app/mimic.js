@@ -6,7 +6,7 @@ import { NOTHING, T, name, num, say, show, unit } from './words.js';
 
 /** Where things stand, wide and narrow; the narrow one is for a phone held upright. */
 const WIDE = { width: 820, tank: [24, 168], manifold: 292, pump: 352, header: 560, end: 676, basin: [676, 120], step: 76 };
-const NARROW = { width: 372, tank: [8, 104], manifold: 170, pump: 204, header: 348, end: 348, basin: null, step: 70 };
+const NARROW = { width: 372, tank: [8, 100], manifold: 184, pump: 216, header: 356, end: 356, basin: null, step: 70 };
 const TOP = 54;
 const RADIUS = 23;
 const LABEL_GAP = 15;
@@ -19,15 +19,18 @@ export function Mimic({ device }) {
   const outletY = phone.value ? bottom + 44 : TOP + (pumps.length * place.step) / 2 - 6;
   const height = phone.value ? bottom + 96 : bottom + 18;
   const yOf = (/** @type {number} */ n) => TOP + 28 + n * place.step;
-  const moves = pumps.some((it) => it.kind === 'running');
+  const running = pumps.map((it, n) => (it.kind === 'running' ? yOf(n) : null)).filter((it) => it !== null);
+  const moves = running.length > 0;
   const heavy = (/** @type {boolean} */ on) => (on ? 'pipe on' : 'pipe');
   return html`
     <svg class="mimic live" viewBox="0 0 ${place.width} ${height}" role="group" aria-label=${T('mimic.title')}>
       <${Forebay} device=${device} place=${place} bottom=${bottom} />
       <path class="pipe feed" d="M${place.tank[0] + place.tank[1]} ${bottom - 16}H${place.manifold}V${yOf(0)}" />
       <path class="pipe feed" d="M${place.manifold} ${bottom - 16}V${yOf(pumps.length - 1)}" />
-      <path class=${heavy(moves)}
-        d="M${place.header} ${yOf(0)}V${phone.value ? outletY : yOf(pumps.length - 1)}" />
+      <path class="pipe" d="M${place.header} ${yOf(0)}V${phone.value ? outletY : yOf(pumps.length - 1)}" />
+      ${moves && html`
+        <path class="pipe on" d="M${place.header} ${Math.min(...running, outletY)}V${Math.max(...running, outletY)}" />
+      `}
       <path class=${heavy(moves)} d=${phone.value ? `M${place.header} ${outletY}H14` : `M${place.header} ${outletY}H${place.end}`} />
       <${Outlet} device=${device} place=${place} y=${outletY} bottom=${bottom} />
       ${pumps.map((pump, n) => html`
@@ -46,7 +49,7 @@ function PumpMark({ device, pump, x, y }) {
   const speed = read(device, `pump${pump.n}.speed`);
   const current = read(device, `pump${pump.n}.current`);
   const beside = pump.kind === 'running'
-    ? [current, speed].filter((it) => it && it.quality === 2).map((it) => `${show(it.point, it.value)} ${it.point.unit}`)
+    ? (phone.value ? [current] : [current, speed]).filter((it) => it && it.quality === 2).map((it) => plain(it))
     : [];
   return html`
     <g class="mimic-pump ${pump.kind}">
@@ -71,7 +74,7 @@ function Forebay({ device, place, bottom }) {
   return html`
     <text class="title" x=${left} y="22">${level ? name(level.point.title) : ''}</text>
     ${rack && rack.quality === 2 && html`
-      <text class="soft" x=${left} y="40">${name(rack.point.title)} ${show(rack.point, rack.value)} m</text>
+      <text class="soft" x=${left} y="40">${name(rack.point.title)} ${plain(rack)}</text>
     `}
     ${known && html`<rect class="water" x=${left} y=${yOf(level.value)} width=${width} height=${bottom - yOf(level.value)} />`}
     <path class="wall" d="M${left} ${TOP}V${bottom}H${left + width}V${TOP}" />
@@ -81,7 +84,7 @@ function Forebay({ device, place, bottom }) {
         <text class="soft" x=${left + width + 6} y=${it.textY + 4}>${T(`limit.${it.key}`)} ${num(it.value, 2)}</text>
       </g>
     `)}
-    <${Box} reading=${level} x=${left + 12} y=${bottom - 62} width=${width - 24} level=${alarm?.severity || 0}
+    <${Box} reading=${level} x=${left + 12} y=${known ? Math.min(bottom - 40, yOf(level.value) + 8) : bottom - 62} width=${width - 24} level=${alarm?.severity || 0}
       href="/point/${device.id}/${LEVEL}" />
   `;
 }
@@ -103,27 +106,30 @@ function Outlet({ device, place, y, bottom }) {
   const outer = read(device, OUTER);
   const pressure = read(device, PRESSURE);
   const moves = (good(device, FLOW) || 0) > 0;
-  const told = pressure && pressure.quality === 2 ? `${name(pressure.point.title)} ${show(pressure.point, pressure.value)} MPa` : '';
+  const told = pressure && pressure.quality === 2 ? [name(pressure.point.title), plain(pressure)] : [];
   if (!place.basin) {
     return html`
       <path class="arrow ${moves ? 'on' : ''}" d="M18 ${y - 9}l-16 9 16 9z" />
       <${Box} reading=${read(device, FLOW)} x=${40} y=${y - 40} width=${120} href="/point/${device.id}/${FLOW}" />
-      <text class="soft" x="40" y=${y + 20}>${told}</text>
-      ${outer && html`<text x="40" y=${y + 40}>${name(outer.point.title)} ${outer.quality ? show(outer.point, outer.value) : NOTHING} m</text>`}
+      <text class="soft" x="40" y=${y + 20}>${told.join(' ')}</text>
+      ${outer && html`<text x="40" y=${y + 40}>${name(outer.point.title)} ${plain(outer)}</text>`}
     `;
   }
   const [left, width] = place.basin;
   return html`
     <${Box} reading=${read(device, FLOW)} x=${place.header + 8} y=${y - 42} width=${100} href="/point/${device.id}/${FLOW}" />
     <path class="arrow ${moves ? 'on' : ''}" d="M${place.end - 18} ${y - 9}l16 9 -16 9z" />
-    <text class="soft" x=${place.header + 10} y=${y + 22}>${told.split(' ').slice(0, -2).join(' ')}</text>
-    <text class="soft" x=${place.header + 10} y=${y + 39}>${told.split(' ').slice(-2).join(' ')}</text>
+    <text class="soft" x=${place.header + 10} y=${y + 22}>${told[0]}</text>
+    <text class="soft" x=${place.header + 10} y=${y + 39}>${told[1]}</text>
     <rect class="water" x=${left} y=${TOP + 34} width=${width} height=${bottom - TOP - 34} />
     <path class="wall" d="M${left} ${TOP}V${y - 8} M${left} ${y + 8}V${bottom}H${left + width}" />
     <text class="title" x=${left} y="22">${outer ? name(outer.point.title) : ''}</text>
     <${Box} reading=${outer} x=${left + 12} y=${bottom - 62} width=${width - 24} href="/point/${device.id}/${OUTER}" />
   `;
 }
+
+/** A value with its unit, as text. @param {any} reading */
+const plain = ({ point, value, quality }) => `${quality ? show(point, value) : NOTHING} ${unit(point.unit)}`;
 
 /** A value in a box. @param {{reading: any, x: number, y: number, width: number, level?: number, href: string}} props */
 function Box({ reading, x, y, width, level = 0, href }) {

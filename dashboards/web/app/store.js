@@ -43,10 +43,10 @@ const byUrgency = (a, b) =>
 
 export const standing = computed(() => [...alarms.value.values()].sort(byUrgency));
 export const unseen = computed(() => standing.value.filter(isUnseen));
-/** How many stand, by severity: [_, urgent, high, medium, low]; those that returned are over. */
+/** How many stand, by severity: [_, urgent, high, medium, low]. */
 export const counts = computed(() => {
   const told = [0, 0, 0, 0, 0];
-  for (const alarm of alarms.value.values()) if (alarm.state !== 'returned') told[alarm.severity] += 1;
+  for (const alarm of alarms.value.values()) told[alarm.severity] += 1;
   return told;
 });
 const worst = computed(() => {

@@ -39,6 +39,7 @@ function uplot() {
  */
 export function Trend({ device, point: key, spanMs, height = 220, sync, lines = [] }) {
   const box = useRef(/** @type {HTMLElement | null} */ (null));
+  const readout = useRef(/** @type {HTMLElement | null} */ (null));
   const chart = useRef(/** @type {any} */ (null));
   const [columns, setColumns] = useState(/** @type {any} */ (null));
   const [problem, setProblem] = useState(/** @type {any} */ (null));
@@ -72,7 +73,7 @@ export function Trend({ device, point: key, spanMs, height = 220, sync, lines = 
     uplot().then((uPlot) => {
       if (over || !box.current) return;
       const it = new uPlot(
-        plotOptions(uPlot, { width: box.current.clientWidth, height, point, lines: drawn, columns, sync }),
+        plotOptions(uPlot, { width: box.current.clientWidth, height, point, lines: drawn, columns, sync, readout: readout.current }),
         columns.data,
         box.current,
       );
@@ -93,6 +94,7 @@ export function Trend({ device, point: key, spanMs, height = 220, sync, lines = 
 
   if (problem) return html`<${Failed} problem=${problem} retry=${() => setRound(round + 1)} />`;
   return html`
+    <div class="trend-head"><h3><a href="/point/${device.id}/${key}">${name(point.title)}</a></h3><div ref=${readout}></div></div>
     <div class="trend" ref=${box} role="img" data-testid="trend" data-point=${key} data-ready=${ready}
       style=${{ minHeight: `${height}px` }} aria-label=${summary(point, ready ? columns : null)}>
       ${ready && !columns.data[0].length && html`<p class="trend-empty muted">${T('trend.empty')}</p>`}

@@ -1,5 +1,5 @@
 /** How a trend looks: the columns that uPlot draws, and its options. No state. */
-import { NOTHING, T, clock, name, show, unit, zone } from './words.js';
+import { T, clock, name, show, unit, zone } from './words.js';
 
 const GAP_INTERVALS = 4; // silence of so many intervals is a gap in the line
 const LEAST_GAP_S = 15;
@@ -33,16 +33,16 @@ const colour = (token) => getComputedStyle(document.documentElement).getProperty
 
 /**
  * @param {any} uPlot
- * @param {{width: number, height: number, point: any, lines: any[], columns: any, sync?: string}} how
+ * @param {{width: number, height: number, point: any, lines: any[], columns: any, sync?: string, readout: HTMLElement | null}} how
  */
-export function plotOptions(uPlot, { width, height, point, lines, columns, sync }) {
+export function plotOptions(uPlot, { width, height, point, lines, columns, sync, readout }) {
   const { buckets, codes } = columns;
   const ink = colour('--ink-2');
   const font = `12px ${colour('--font')}`;
   const axis = { stroke: ink, font, grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line'), size: 5 } };
   const pen = { stroke: colour('--proc-on'), width: 1.6, points: { show: false }, spanGaps: false };
   const told = (/** @type {any} */ _chart, /** @type {any} */ value) =>
-    value === null || value === undefined ? NOTHING : `${inWords(point, codes, value)} ${unit(point.unit)}`;
+    value === null || value === undefined ? '' : `${inWords(point, codes, value)} ${unit(point.unit)}`;
   const edge = { stroke: 'transparent', points: { show: false }, value: told };
   return {
     width,
@@ -58,12 +58,12 @@ export function plotOptions(uPlot, { width, height, point, lines, columns, sync 
       { ...axis, size: 56, values: (/** @type {any} */ _c, /** @type {number[]} */ marks) => marks.map((it) => axisMark(point, codes, it)) },
     ],
     series: [
-      { label: T('alarm.time'), value: (/** @type {any} */ _c, /** @type {any} */ s) => (s === null ? NOTHING : `${clock(s * 1000, 'day')} ${clock(s * 1000)}`) },
+      { label: T('alarm.time'), value: (/** @type {any} */ _c, /** @type {any} */ s) => (s === null ? '' : `${clock(s * 1000, 'day')} ${clock(s * 1000)}`) },
       { ...pen, label: name(point.title), value: told },
       ...(buckets ? [{ ...edge, label: '↓' }, { ...edge, label: '↑' }] : []),
     ],
     bands: buckets ? [{ series: [3, 2], fill: colour('--norm') }] : [],
-    legend: { show: true },
+    legend: { show: true, mount: (/** @type {any} */ _c, /** @type {HTMLElement} */ table) => readout?.replaceChildren(table) },
     hooks: {
       drawClear: [(/** @type {any} */ chart) => limits(chart, lines, font)],
       setSelect: [(/** @type {any} */ chart) => chart.select.width > 0 && (chart.zoomed = true)],

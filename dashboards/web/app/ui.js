@@ -16,6 +16,7 @@ const SHAPES = [
   html`<path d="M1 1.5h24L13 21.5z" />`,
   html`<circle cx="13" cy="11.5" r="10.5" />`,
 ];
+const JUST_MS = 2_000;
 const DIGIT_Y = [0, 16.2, 19, 14, 16.2];
 
 /** An alarm level: shape, digit and colour. @param {{level: number}} props */
@@ -91,10 +92,12 @@ const LastGood = ({ point, value, at }) => html`
 `;
 
 /** How long ago a device last said something. @param {{atMs: number | null}} props */
-export const Age = ({ atMs }) =>
-  atMs === null
-    ? html`<span class="age small muted">${T('age.never')}</span>`
-    : html`<span class="age small muted number" title=${when(atMs)}>${T('age.ago', { age: span(now.value - atMs) })}</span>`;
+export function Age({ atMs }) {
+  if (atMs === null) return html`<span class="age small muted">${T('age.never')}</span>`;
+  const ageMs = now.value - atMs;
+  const text = ageMs < JUST_MS ? T('age.now') : T('age.ago', { age: span(ageMs) });
+  return html`<span class="age small muted number nowrap" title=${when(atMs)}>${text}</span>`;
+}
 
 // ---- controls -------------------------------------------------------------------------------------------------------
 

@@ -73,7 +73,7 @@ export function Alarms() {
   };
 
   return html`
-    <div class="page-head">
+    <div class="page-head ${chosen ? 'chosen' : ''}">
       <h1>${T('alarms.title')}</h1>
       <${AlarmFilters} />
       <span class="grow" />

@@ -2,7 +2,7 @@
 import { html, query, setQuery, useState } from '../core.js';
 import { get, post } from '../api.js';
 import { deviceOf, devices, may, site } from '../store.js';
-import { Empty, Failed, Icon, Loading, useAsked } from '../ui.js';
+import { Empty, Failed, Icon, Loading, Search, useAsked } from '../ui.js';
 import { T, name } from '../words.js';
 
 const AGAIN_MS = 4_000;
@@ -36,6 +36,9 @@ function Faults() {
       setProblem(wrong);
     }
   };
+  const wanted = query('q').toLowerCase();
+  const listed = all.filter((/** @type {any} */ it) => it.station === station
+    && (!wanted || `${it.fault} ${name(it.title)}`.toLowerCase().includes(wanted)));
   const nameOf = (/** @type {string} */ id) => deviceOf(id)?.name || id;
 
   return html`
@@ -53,12 +56,13 @@ function Faults() {
       <section class="panel" aria-label=${nameOf(station)}>
         <header>
           <h2>${nameOf(station)}</h2><a class="button" href="/station/${station}">${T('alarm.go')}</a><span class="grow" />
+          <${Search} value=${query('q')} label=${T('demo.search')} onInput=${(/** @type {string} */ q) => setQuery({ q })} />
           <label class="row small">${T('demo.for')}
             <select value=${forS} onChange=${(/** @type {any} */ event) => setForS(event.target.value)}>
               ${HOW_LONG.map((it) => html`<option key=${it} value=${it} selected=${it === forS}>${it ? T('demo.seconds', { n: Number(it) }) : T('demo.until')}</option>`)}
             </select></label>
         </header>
-        <ul class="faults">${all.filter((/** @type {any} */ it) => it.station === station).map((/** @type {any} */ it) => html`
+        <ul class="faults many">${listed.map((/** @type {any} */ it) => html`
           <li key=${it.fault} class=${it.on ? 'on' : ''}>
             <span class="grow">${name(it.title)}<div class="code muted">${it.fault}</div></span>
             <button type="button" class="button ${it.on ? 'danger' : ''}" aria-pressed=${it.on} data-testid="fault-${it.fault}"

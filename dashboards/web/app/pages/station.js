@@ -125,8 +125,7 @@ function Trends({ device }) {
           options=${SPANS.map(([it]) => [it, T(`span.${it}`)])} />
       </header>
       ${there.map((key, n) => html`
-        <h3 key=${key}><a href="/point/${device.id}/${key}">${name(read(device, key)?.point.title)}</a></h3>
-        <${Trend} device=${device} point=${key} spanMs=${span[1]} height=${n ? 120 : 210} sync=${device.id} lines=${n ? [] : lines} />
+        <${Trend} key=${key} device=${device} point=${key} spanMs=${span[1]} height=${n ? 120 : 210} sync=${device.id} lines=${n ? [] : lines} />
       `)}
     </section>
   `;
