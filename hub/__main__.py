@@ -161,9 +161,21 @@ def _read(folder: Path) -> tuple[Site, Rules, int]:
         stories = play_all(rules)
     except BadConfig as bad:
         mistakes.extend(bad.mistakes)
+    else:
+        mistakes += _unknown_rules(site, rules) if site else []
     if site is None or mistakes:
         raise BadConfig(*mistakes)
     return site, rules, stories
+
+
+def _unknown_rules(site: Site, rules: Rules) -> list[str]:
+    names = [rule.name for rule in rules]
+    return [
+        f'hub.toml › armed › there is no rule "{name}". Rules that ask for something: '
+        f"{', '.join(sorted(rule.name for rule in rules if rule.then)) or 'none'}"
+        for name in site.hub.armed
+        if name not in names
+    ]
 
 
 # ---- run ----------------------------------------------------------------------------------------------------------
@@ -313,7 +325,10 @@ def _fault(args: argparse.Namespace) -> int:
         return 0
     if not args.station or not args.fault:
         raise Refused(f"fault {args.what} › name a station and a fault. `fieldhub fault list` shows both")
-    asyncio.run(desk.set(args.station, args.fault, args.what == "set", args.for_s))
+    try:
+        asyncio.run(desk.set(args.station, args.fault, args.what == "set", args.for_s))
+    except LookupError as error:
+        raise Refused(f"fault {args.what} › {error}") from None
     print(f"{args.station}: {args.fault} {'on' if args.what == 'set' else 'off'}")
     return 0
 

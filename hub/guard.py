@@ -16,6 +16,9 @@ from hub.slot import LARGEST
 from hub.words import named, shown
 
 
+PART = " / "  # between the name of a rule and the part of the device it speaks of: "pump dry running / pump2"
+
+
 class Request(Struct, frozen=True):
     """Somebody, or a rule, asks for a command."""
 
@@ -105,7 +108,8 @@ class Guard:
     def _allowed(self, member: Member, action: Action, ask: Request) -> Words | None:
         if not ask.rule:
             return None if may(ask.roles, Right.COMMAND) else Words("refused.no_right", {"who": ask.asked_by})
-        if action.hazard == "none" or member.device.id in self._armed.get(ask.rule, ()):
+        rule, _, _ = ask.rule.partition(PART)  # armed by its name, for every part of the device
+        if action.hazard == "none" or member.device.id in self._armed.get(rule, ()):
             return None
         return Words("refused.not_armed", {"rule": ask.rule})
 
