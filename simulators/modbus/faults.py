@@ -173,9 +173,7 @@ def _late(unit: Troubled, piece: Piece) -> Sequence[Piece]:
 
 def _byte_by_byte(unit: Troubled, piece: Piece) -> Sequence[Piece]:
     pause = unit.option("byte_by_byte", "pause_s")
-    return [
-        Piece(piece.raw[i : i + 1], piece.after_s + i * pause, piece.waits and i == 0) for i in range(len(piece.raw))
-    ]
+    return [Piece(piece.raw[i : i + 1], piece.after_s + i * pause, piece.waits) for i in range(len(piece.raw))]
 
 
 _LIST = (

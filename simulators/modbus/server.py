@@ -20,8 +20,9 @@ BUFFER = 65536
 class _Wire(asyncio.Protocol):
     """One TCP connection, whoever made it."""
 
-    def __init__(self, units: Mapping[int, Unit], framing: Framing, wires: set[_Wire]) -> None:
+    def __init__(self, units: Mapping[int, Unit], framing: Framing, wires: set[_Wire], before: bytes = b"") -> None:
         self._units = units
+        self._before = before  # stands before each packet
         self._framing = framing
         self._wires = wires
         self._line: Line | None = None
@@ -34,7 +35,11 @@ class _Wire(asyncio.Protocol):
         self._wires.add(self)
         if (sock := transport.get_extra_info("socket")) is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or byte by byte becomes one lump
-        self._line = Line(self._units, self._framing, asyncio.get_running_loop(), transport.write)
+        self._line = Line(self._units, self._framing, asyncio.get_running_loop(), self._send)
+
+    def _send(self, raw: bytes) -> None:
+        assert self.transport
+        self.transport.write(self._before + raw)
 
     def data_received(self, data: bytes) -> None:
         assert self._line
@@ -217,7 +222,9 @@ class DialIn:
             await asyncio.sleep(pause_s)
 
     def _answer(self) -> _Wire:
-        return _Wire(self.units, Framing.RTU, self._wires)
+        greeting = self.greeting
+        before = greeting.registration if greeting.before_each_packet else b""
+        return _Wire(self.units, Framing.RTU, self._wires, before)
 
     async def _stay(self, transport: asyncio.Transport, wire: _Wire) -> None:
         greeting = self.greeting
