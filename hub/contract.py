@@ -138,6 +138,10 @@ class Judgement(Protocol):
         """After a restart: these alarms stand, so their rules start raised and do not announce them again."""
         ...
 
+    def restless(self, device: str) -> Mapping[Any, None]:
+        """Tokens of this device that its next readings must wake even when they repeat what is known."""
+        ...
+
     def step(self, tokens: Iterable[Any], at: datetime) -> Sequence[Finding]:
         """Judge the woken rules at the time of the readings that woke them."""
         ...

@@ -15,7 +15,6 @@ from hub.rights import Right, may
 from hub.slot import LARGEST
 from hub.words import named, shown
 
-
 PART = " / "  # between the name of a rule and the part of the device it speaks of: "pump dry running / pump2"
 
 

@@ -10,9 +10,9 @@ import asyncio
 import heapq
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import chain
+from itertools import groupby
 from math import inf, nan
 from typing import Any, Protocol
 
@@ -43,6 +43,7 @@ MAX_PUZZLES = 500  # the newest things that could not be read, kept for the cons
 MAX_PUZZLE_BYTES = 512  # of each
 LOOK_AGAIN_S = 1.0  # a device's silence is looked at so often at most
 GOOD = Quality.GOOD
+NUMBERS = frozenset({float, int, bool})
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -74,15 +75,28 @@ class Puzzle(Struct, frozen=True):
     why: Words
 
 
+class Hand:
+    """The points that a device gives at once, as it did before: what is to be known of them is known beforehand."""
+
+    __slots__ = ("good", "points", "series", "slots")
+
+    def __init__(self, slots: list[Slot]) -> None:
+        self.slots = slots
+        self.points = [slot.point.key for slot in slots]
+        self.series = [slot.series for slot in slots]
+        self.good: list[int] = [GOOD] * len(slots)
+
+
 class Member:
     """A device as the hub holds it: nameplate, and a slot for each point."""
 
-    __slots__ = ("awaited", "check_at", "device", "newest", "plate", "slots")
+    __slots__ = ("awaited", "check_at", "device", "hands", "newest", "plate", "slots")
 
     def __init__(self, device: Device, plate: Nameplate, slots: dict[str, Slot], newest: datetime) -> None:
         self.device = device
         self.plate = plate
         self.slots = slots
+        self.hands: dict[str, Hand] = {}  # by their first point
         self.newest = newest  # the newest `at` taken of it; of each point, what is older goes to history only
         self.awaited = False  # a command waits for a proof reading of this device
         self.check_at = inf  # monotonic: when its silence is to be looked at next
@@ -166,84 +180,100 @@ class Hub:
         """Take in one instant of one device. Returns when it is judged, queued and known; never waits, never raises
         on what a device sent. Readings of several instants or devices are taken one group after the other.
         """
-        rest = iter(readings)
-        first = next(rest, None)
-        while first is not None:
-            first = self._take(first, rest)
-        self.counts["readings"] += len(readings)
+        if not readings:
+            return
+        device, at = readings[0].device, readings[0].at
+        count = len(readings)
+        self.counts["readings"] += count
+        if [it.at for it in readings].count(at) == count and [it.device for it in readings].count(device) == count:
+            self._take(readings)
+        else:
+            for _, group in groupby(readings, key=lambda it: (it.device, it.at)):
+                self._take(list(group))
 
-    def _take(self, first: Reading, rest: Iterator[Reading]) -> Reading | None:
-        """Take the first reading, and those that share its device and instant; returns the next that does not."""
-        device, stamp, received_at = first.device, first.at, first.received_at
-        member = self.members.get(device)
+    def _take(self, readings: Sequence[Reading]) -> None:
+        """Take readings that share their device and instant."""
+        first = readings[0]
+        member = self.members.get(first.device)
         if member is None:
-            self.counts["unknown_device"] += 1
-            return next(rest, None)
-        at, ahead, aged = (stamp, None, None) if stamp is received_at else when(stamp, received_at)
+            self.counts["unknown_device"] += len(readings)
+            return
+        points = [it.point for it in readings]
+        hand = member.hands.get(first.point)
+        if hand is None or hand.points != points:
+            readings = [it for it in readings if it.point in member.slots]
+            self.counts["unknown_point"] += len(points) - len(readings)
+            if not readings:
+                return
+            hand = member.hands[first.point] = Hand([member.slots[it.point] for it in readings])
+        received_at = first.received_at
+        at, ahead, aged = (first.at, None, None) if first.at is received_at else when(first.at, received_at)
         newest = at >= member.newest or from_wrong_clock(member.newest, received_at)
         if newest:
             member.newest = at
+        in_time = newest and ahead is None and aged is None
         heard = self.clock.monotonic()
-        slots = member.slots
-        series: list[int] = []
         values: list[Any] = []
-        qualities: list[int] = []
+        doubts: dict[int, Quality] = {}  # place in the hand -> its quality, when it is not GOOD
         changed: list[Slot] = []
-        tokens: dict[Any, None] = {}
-        following = None
-        for reading in chain((first,), rest):
-            if (reading.at is not stamp and reading.at != stamp) or (
-                reading.device is not device and reading.device != device
-            ):
-                following = reading
-                break
-            slot = slots.get(reading.point)
-            if slot is None:
-                self.counts["unknown_point"] += 1
-                continue
-            value, quality, why = reading.value, reading.quality, reading.why
-            good = quality is GOOD and heard < slot.stuck_at and ahead is None and aged is None
-            if good and slot.quality is GOOD and value == slot.value and why is slot.why:
-                known, stored = True, slot.stored
+        for reading, slot in zip(readings, hand.slots, strict=True):
+            value = reading.value
+            # Good before and good now is by far the usual case; it is decided here, and cheaply.
+            usual = slot.quality is GOOD and reading.quality is GOOD and in_time
+            usual = usual and heard < slot.stuck_at and reading.why is slot.why
+            if usual and value == slot.value:
+                values.append(slot.stored)
+            elif usual and slot.plain and value.__class__ in NUMBERS and slot.low <= value <= slot.high:  # type: ignore[operator]
+                slot.value = slot.stored = value
+                slot.stuck_at = heard + slot.stuck_after_s
+                values.append(value)
+                changed.append(slot)
             else:
-                known = False
-                if not good or not slot.plain or not _within(slot.low, value, slot.high):
-                    value, quality, why = judge(slot, reading, heard)
-                if ahead is not None and quality is GOOD:
-                    quality, why = Quality.UNCERTAIN, ahead
-                stored = value if slot.plain and value is not None else self._stored(slot, value)
-            series.append(slot.series)
-            values.append(stored)
-            qualities.append(quality)
-            if not newest and slot.at is not None and at < slot.at:
-                self.counts["late"] += 1
-                continue
-            if not known:
-                if aged is not None and quality is GOOD:
-                    quality, why = Quality.UNCERTAIN, aged
-                if slot.change(value, stored, quality, why, heard):
+                late = not newest and slot.at is not None and at < slot.at
+                stored, quality, news = self._weigh(slot, reading, heard, ahead, aged, late)
+                doubts[len(values)] = quality
+                values.append(stored)
+                if news:
                     changed.append(slot)
+                if late:
+                    self.counts["late"] += 1
+                    continue
             slot.at = at
             slot.received_at = received_at
             slot.heard = heard
-            if slot.wakes:
-                tokens.update(slot.wakes)
-        if series:
-            self._history.offer((at - EPOCH) // MICROSECOND, series, values, qualities)
-        self._after(member, at, changed, tokens)
-        return following
+        qualities: list[int] = [doubts.get(n, GOOD) for n in range(len(values))] if doubts else hand.good
+        self._history.offer((at - EPOCH) // MICROSECOND, hand.series, values, qualities)
+        if doubts and any(slot.heard + slot.stale_after_s < member.check_at for slot in changed):
+            self._watch_silence(member)  # a point was not waited for, and now it is
+        self._after(member, at, changed)
 
-    def _after(self, member: Member, at: datetime, changed: list[Slot], tokens: Mapping[Any, None]) -> None:
-        """Rules, ledger, dispatch, watchers: what follows from new readings."""
+    def _weigh(
+        self, slot: Slot, reading: Reading, heard: float, ahead: Words | None, aged: Words | None, late: bool
+    ) -> tuple[Any, Quality, bool]:
+        """What history keeps of an unusual reading: the value's number and its quality; and whether that is news."""
+        value, quality, why = judge(slot, reading, heard)
+        if ahead is not None and quality is GOOD:
+            quality, why = Quality.UNCERTAIN, ahead
+        stored = value if slot.plain and value is not None else self._stored(slot, value)
+        if late:
+            return stored, quality, False
+        if aged is not None and quality is GOOD:
+            return stored, quality, slot.change(value, stored, Quality.UNCERTAIN, aged, heard)
+        return stored, quality, slot.change(value, stored, quality, why, heard)
+
+    def _after(self, member: Member, at: datetime, changed: list[Slot]) -> None:
+        """Rules, ledger, dispatch, watchers: what follows from new readings. What repeats what is known can change no
+        judgement, so it wakes nobody but those who wait for time to pass.
+        """
+        tokens = {token: None for slot in changed for token in slot.wakes}
+        if at >= member.newest and (restless := self._judgement.restless(member.device.id)):
+            tokens.update(restless)  # not by a late hand: its time has been judged already
         if tokens:
             for finding in self._judgement.step(tokens, at):
                 self._found(finding)
         if member.awaited:
             self.on_proof(member)
         if changed:
-            for slot in changed:
-                if slot.heard + slot.stale_after_s < member.check_at:  # it was not waited for, and now it is
-                    self._watch_silence(member)
             for watcher in self._watchers:
                 watcher.readings(member.device.id, changed)
 
@@ -273,18 +303,16 @@ class Hub:
 
     def _look_for_silence(self, member: Member, monotonic: float, now: datetime) -> None:
         changed: list[Slot] = []
-        tokens: dict[Any, None] = {}
         for slot in member.slots.values():
             verdict = silence(slot, monotonic - slot.heard)
             if verdict is None:
                 continue
             slot.change(slot.value, slot.stored, *verdict, inf)
             changed.append(slot)
-            tokens.update(slot.wakes)
         if changed:
             at_us = (now - EPOCH) // MICROSECOND
             self._history.offer(at_us, [s.series for s in changed], [nan] * len(changed), [s.quality for s in changed])
-            self._after(member, now, changed, tokens)
+            self._after(member, now, changed)
         self._watch_silence(member)
 
     def _watch_silence(self, member: Member) -> None:
@@ -387,13 +415,6 @@ class Hub:
     def puzzled_by(self, address: str, raw: bytes, why: Words) -> None:
         self.counts["puzzles"] += 1
         self.puzzles.append(Puzzle(address, self.clock.now(), raw[:MAX_PUZZLE_BYTES], why))
-
-
-def _within(low: float, value: Any, high: float) -> bool:
-    try:
-        return bool(low <= value <= high)
-    except TypeError:
-        return False  # no number at all
 
 
 def unawaited(written: asyncio.Future[Any]) -> None:

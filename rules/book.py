@@ -41,6 +41,7 @@ class Book:
         self._plate_of = plate_of
         self._instances: dict[str, list[Instance]] = {}
         self._kept: dict[tuple[str, str], _Kept] = {}  # of instances that are not bound (yet, or any more)
+        self._restless: dict[str, dict[Instance, None]] = {}  # device -> those not judged yet, or in a hold
         self._timers: list[tuple[datetime, int, Instance]] = []
         self._count = 0
 
@@ -68,6 +69,7 @@ class Book:
                     continue
                 instances.append(self._resume(Instance(rule, device, part, slots)))
         self._instances[device.id] = instances
+        self._restless[device.id] = dict.fromkeys(instances)
         self.left_out[device.id] = tuple(mistakes)
         wakes: dict[str, list[Instance]] = {}
         for it in instances:
@@ -78,6 +80,7 @@ class Book:
     def unbind(self, device: str) -> None:
         """Let a device's instances go; where they stand is kept in case it comes back."""
         self.left_out.pop(device, None)
+        self._restless.pop(device, None)
         for it in self._instances.pop(device, ()):
             if it.phase is not Phase.NORMAL:
                 self._kept[device, it.id] = _Kept(it.phase, it.since, it.began)
@@ -96,6 +99,7 @@ class Book:
         for instances in self._instances.values():
             for it in instances:
                 self._resume(it)
+                self._restless[it.device.id][it] = None
 
     def holds(self) -> list[Hold]:
         """The holds that are running now, for `restore` after a restart."""
@@ -120,15 +124,29 @@ class Book:
     def step(self, tokens: Iterable[Instance], at: datetime) -> Sequence[Finding]:
         """Judge the woken rules at the time of the readings that woke them."""
         found: list[Finding] = []
+        restless = self._restless
         for it in tokens:
-            if it.phase is Phase.NORMAL and it.when() is not True:
-                continue  # the usual case by far
+            waited = restless[it.device.id]
+            if it.phase is Phase.NORMAL and it.when() is not True:  # the usual case by far
+                if waited:
+                    waited.pop(it, None)
+                continue
             event = it.step(at)
+            if it.began is not None:
+                waited[it] = None
+            else:
+                waited.pop(it, None)
             if event is not None:
                 found.append(it.finding(event, at))
             elif it.due is not None and it.due != it.queued:
                 self._set_timer(it, it.due)
         return found
+
+    def restless(self, device: str) -> Mapping[Instance, None]:
+        """Those that the next readings must wake even when they repeat what was known: a hold is measured in the times
+        of readings, and who was not judged yet does not know what was known.
+        """
+        return self._restless.get(device, {})
 
     def tick(self, now: datetime) -> Sequence[Finding]:
         """Judge what becomes true by time alone: holds that are over."""

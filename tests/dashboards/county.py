@@ -134,6 +134,9 @@ class Verdicts:
 
     def restore(self, standing: Iterable[Alarm]) -> None: ...
 
+    def restless(self, device: str) -> Mapping[Any, None]:
+        return {"level": None} if self.next else {}
+
     def step(self, tokens: Iterable[Any], at: datetime) -> Sequence[Finding]:
         found, self.next = self.next, []
         return found

@@ -133,6 +133,9 @@ class Limit:
     def restore(self, standing: Iterable[Alarm]) -> None:
         self.raised |= {alarm.device for alarm in standing}
 
+    def restless(self, device: str) -> Mapping[str, None]:
+        return {}
+
     def step(self, tokens: Iterable[str], at: datetime) -> list[Finding]:
         return [it for device in tokens if (it := self._judge(device, at)) is not None]
 

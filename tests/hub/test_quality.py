@@ -36,6 +36,9 @@ class NoRules:
         return {}
 
     def unbind(self, device: str) -> None: ...
+    def restless(self, device: str) -> dict[str, None]:
+        return {}
+
     def tick(self, now: Any) -> list[Any]:
         return []
 
