@@ -104,6 +104,7 @@ class Site(Struct, frozen=True):
     areas: tuple[Area, ...] = ()
     devices: tuple[Device, ...] = ()
     plates: Mapping[str, Nameplate] = field(default_factory=dict)  # by device id
+    files: Mapping[str, str] = field(default_factory=dict)  # area code or device id -> the file that has it
 
     @property
     def data(self) -> Path:
@@ -134,7 +135,15 @@ def read_site(folder: Path, drivers: Mapping[str, DriverSpec]) -> Site:
                 mistakes.add("hub.toml", "armed", f'"{rule}"', f'there is no device "{device}".{near}')
     if mistakes:
         raise BadConfig(*mistakes)
-    return Site(folder, hub, options, tuple(area for area, _ in areas), tuple(device for device, _ in devices), plates)
+    return Site(
+        folder,
+        hub,
+        options,
+        tuple(area for area, _ in areas),
+        tuple(device for device, _ in devices),
+        plates,
+        {area.code: place for area, place in areas} | {device.id: place for device, place in devices},
+    )
 
 
 def read_toml(file: Path, place: str) -> dict[str, Any]:

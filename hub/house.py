@@ -27,6 +27,7 @@ from hub.hub import Hub, Puzzle
 from hub.ledger.ledger import Ledger
 from hub.ledger.trouble import LedgerUnavailable
 from hub.model import Action, Alarm, Area, CommandRecord, Device, Nameplate, Reading, Words
+from hub.registry import follow
 from hub.slot import Slot
 from hub.supervise import Supervisor
 from hub.words import Catalogue, house_words
@@ -130,6 +131,9 @@ class House:
             historian = await EmbeddedHistorian.open(site.data / "history", clock)
             opened.push_async_callback(historian.close)
             house = cls(site, clock, ledger, historian, judgement, drivers, demo)
+            registered = await follow(site, ledger.places, clock.now())
+            if registered.retired:
+                log.info("retired, because no file has them any more: %s", ", ".join(registered.retired))
             for area in site.areas:
                 house.hub.areas[area.code] = area
             changes = await ledger.standing_alarm_changes()
