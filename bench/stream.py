@@ -75,7 +75,7 @@ async def run() -> bool:
         idle, _, _ = await cost(ours, [])
         print(f"{'ours, nobody watches':34} {idle:7.2f}")
         both = []
-        for name, it, path in (("bare ASGI stream", bare, "/stream"), ("ours", ours, "/api/v1/live")):
+        for name, it, path in (("bare ASGI stream", bare, "/stream"), ("ours", ours, "/api/v1/stream")):
             readers = await watch(it, path, VIEWERS)
             share, rate, size = await cost(it, readers)
             print(f"{f'{name}, {VIEWERS} viewers':34} {share:7.2f} {rate:9.2f} {size:6.2f}")
@@ -85,7 +85,7 @@ async def run() -> bool:
         print(f"{'memory':34} {rss:7.0f} MB")
     with server("county", "4000", str(BUSY_CHANGES)) as ours:
         before = ours.rss_mb()
-        readers = await watch(ours, "/api/v1/live", SLOW_READERS, slow=True)
+        readers = await watch(ours, "/api/v1/stream", SLOW_READERS, slow=True)
         await asyncio.sleep(SECONDS * 2)
         growth = ours.rss_mb() - before
         close(readers)

@@ -32,6 +32,7 @@ from dashboards import (
     pages,
     people,
     problems,
+    reference,
     series,
     session,
     system,
@@ -71,13 +72,14 @@ WAYS = (
     Way("GET", f"{API}/people", Right.PEOPLE, people.people),
     Way("POST", f"{API}/people", Right.PEOPLE, people.add),
     Way("PATCH", f"{API}/people/{{name}}", Right.PEOPLE, people.change),
-    Way("GET", f"{API}/live", Right.LOOK, system.stream),
+    Way("GET", f"{API}/stream", Right.LOOK, system.stream),
     Way("GET", f"{API}/snapshot", Right.LOOK, devices.snapshot, hot=True),
     Way("GET", f"{API}/roster", Right.LOOK, devices.roster, hot=True),
     Way("GET", f"{API}/areas", Right.LOOK, devices.areas),
     Way("GET", f"{API}/devices", Right.LOOK, devices.devices),
     Way("GET", f"{API}/devices/{{device_id}}", Right.LOOK, devices.device, hot=True),
     Way("GET", f"{API}/devices/{{device_id}}/nameplate", Right.LOOK, devices.nameplate),
+    Way("GET", f"{API}/devices/{{device_id}}/latest", Right.LOOK, devices.latest),
     Way("GET", f"{API}/devices/{{device_id}}/series", Right.LOOK, series.series),
     Way("POST", f"{API}/commands/prepare", Right.COMMAND, commands.prepare),
     Way("POST", f"{API}/commands", Right.COMMAND, commands.give),
@@ -96,6 +98,7 @@ WAYS = (
     Way("GET", f"{API}/words", Right.OPEN, system.words),
     Way("GET", f"{API}/system", Right.LOOK, system.system),
     Way("GET", f"{API}/openapi.json", Right.OPEN, examples.document, shown=False),
+    Way("GET", f"{API}/docs", Right.OPEN, reference.reference, shown=False),
     Way("GET", "/metrics", Right.LOOK, system.prometheus),
     Way("GET", "/healthz", Right.OPEN, system.healthz, hot=True),
     Way("GET", "/readyz", Right.OPEN, system.readyz),
@@ -107,7 +110,8 @@ WAYS = (
 def create_app(house: House, demo: Demo | None = None) -> Console:
     """The house's API and console as an ASGI application. `demo`: where the simulators' faults are switched."""
     it = Desk()
-    it.house, it.demo, it.sentences, it.document = house, demo, {}, None
+    it.house, it.demo = house, demo
+    it.sentences, it.document, it.references = {}, None, {}
     it.bus = Bus(house.hub, house.words)
     it.gate = Gate(house.ledger, house.clock)
     it.roster = devices.Roster(house.hub)

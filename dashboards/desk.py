@@ -52,6 +52,7 @@ class Desk:
     demo: Demo | None
     sentences: dict[str, Packed]
     document: Packed | None
+    references: dict[str, Packed]
 
 
 def desk(request: Request) -> Desk:

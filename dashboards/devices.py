@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,9 +17,10 @@ from dashboards.desk import caller, desk
 from dashboards.desk import device as known_device
 from dashboards.live import Bus
 from dashboards.packed import Packed, json
+from dashboards.problems import unknown
 from dashboards.shape import encode
-from hub.hub import Hub
-from hub.model import Nameplate
+from hub.hub import Hub, Member
+from hub.model import LINK, Nameplate, Quality
 from hub.rights import Right
 
 PAGE = 100  # devices of a list, when nobody says how many
@@ -35,11 +36,25 @@ class Wanted(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: str = ""
-    area: str = ""
-    q: str = ""
-    after: str = ""
-    limit: int = PAGE
+    kind: str = Field("", description="pump_station")
+    area: str = Field("", description="the code of an area; all areas below it count too")
+    driver: str = Field("", description="the driver that talks to it: modbus")
+    link: Literal["up", "degraded", "down", "unknown"] | None = Field(
+        None, description="whether it answers; unknown: its link is not good, or it was never heard"
+    )
+    q: str = Field("", description="a part of its name or id")
+    after: str = Field("", description="the `next` of the page before")
+    limit: int = Field(PAGE, description=f"devices a page, {MAX_PAGE} at most")
+
+    def fits(self, member: Member, codes: set[str] | None) -> bool:
+        it, part = member.device, self.q.casefold()
+        if (self.kind and it.kind != self.kind) or (self.driver and it.driver != self.driver):
+            return False
+        if codes is not None and it.area not in codes:
+            return False
+        if self.link is not None and _link(member) != self.link:
+            return False
+        return not part or part in it.id or part in it.name.casefold()
 
 
 class Roster:
@@ -196,7 +211,7 @@ async def roster(request: Request) -> Response:
 async def snapshot(request: Request) -> Response:
     """How everything is: latest values of every device, standing alarms, commands under way.
 
-    For a live page: open /api/v1/live first, then take this, then drop frames whose number is not above `number`.
+    For a live page: open /api/v1/stream first, then take this, then drop frames whose number is not above `number`.
     `states` has for each device what the stream's `s:DEVICE` has. When `roster` is not the version that you have,
     fetch the roster first: values stand in the order of its points.
     """
@@ -205,27 +220,20 @@ async def snapshot(request: Request) -> Response:
 
 
 async def devices(request: Request, wanted: Annotated[Wanted, Query()]) -> Response:
-    """Devices by id, page by page, filtered by kind, area (and all below it) or a part of their name or id.
+    """Devices by id, page by page, filtered by kind, area (and all below it), driver, link or a part of their name.
 
     `next` is what to give as `after` for the next page; null on the last.
     """
     it = desk(request)
     members, ids = it.house.hub.members, it.roster.ids
     codes = it.roster.within(wanted.area) if wanted.area else None
-    part = wanted.q.casefold()
     limit = max(1, min(wanted.limit, MAX_PAGE))
     found: list[dict[str, Any]] = []
     for id in ids[_first_after(ids, wanted.after) :]:
-        device = members[id].device
-        if wanted.kind and device.kind != wanted.kind:
-            continue
-        if codes is not None and device.area not in codes:
-            continue
-        if part and part not in id and part not in device.name.casefold():
-            continue
-        found.append(shape.device(device))
-        if len(found) > limit:
-            break
+        if wanted.fits(members[id], codes):
+            found.append(shape.device(members[id].device))
+            if len(found) > limit:
+                break
     more = len(found) > limit
     return json(encode({"devices": found[:limit], "next": found[limit - 1]["id"] if more else None}))
 
@@ -233,12 +241,21 @@ async def devices(request: Request, wanted: Annotated[Wanted, Query()]) -> Respo
 async def device(request: Request, device_id: DeviceId) -> Response:
     """One device with its latest readings, whole: device time, our time, quality, and why when it is not good."""
     it = known_device(request, device_id)
-    house = desk(request).house
     told = shape.device(it)
     if caller(request).may(Right.COMMISSION):
         told["address"] = it.address
-    told["readings"] = [shape.reading(house.words, slot) for slot in house.slots(it.id).values()]
+    told["readings"] = _readings(request, it.id)
     return json(encode(told))
+
+
+async def latest(
+    request: Request,
+    device_id: DeviceId,
+    points: Annotated[str, Query(max_length=2_000, description="keys with commas between; all when left out")] = "",
+) -> Response:
+    """The latest readings of a device, or of some of its points: the `readings` of GET /api/v1/devices/{device_id}."""
+    it = known_device(request, device_id)
+    return json(encode({"device": it.id, "readings": _readings(request, it.id, points)}))
 
 
 async def nameplate(request: Request, device_id: DeviceId) -> Response:
@@ -250,6 +267,27 @@ async def nameplate(request: Request, device_id: DeviceId) -> Response:
 async def areas(request: Request) -> Response:
     """The tree of city, towns and villages."""
     return json(encode({"areas": [shape.area(it) for it in desk(request).house.areas.values()]}))
+
+
+def keys(device_id: str, plate: Nameplate, text: str) -> list[str]:
+    """Points of a device, as a question names them: with commas between. Raises Problem: one is not there."""
+    found = list(dict.fromkeys(part for part in text.split(",") if part))
+    for key in found:
+        if key not in plate.points:
+            raise unknown("unknown_point", key, plate.points, device=device_id)
+    return found
+
+
+def _readings(request: Request, device_id: str, points: str = "") -> list[dict[str, Any]]:
+    house = desk(request).house
+    slots = house.slots(device_id)
+    wanted = keys(device_id, house.plate(device_id), points) or slots
+    return [shape.reading(house.words, slots[key]) for key in wanted]
+
+
+def _link(member: Member) -> str:
+    slot = member.slots.get(LINK)
+    return str(slot.value) if slot is not None and slot.quality is Quality.GOOD else "unknown"
 
 
 def _first_after(ids: list[str], after: str) -> int:

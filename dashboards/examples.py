@@ -38,6 +38,16 @@ _DEVICE = {
     "kind": "pump_station",
     "area": "341203100000",
     "profile": "generic-3-pumps",
+    "driver": "modbus",
+}
+_READING = {
+    "point": "inlet.level",
+    "value": 2.48,
+    "unit": "m",
+    "quality": "good",
+    "at": _TIME,
+    "received_at": _TIME,
+    "why": None,
 }
 _AREA = {"code": "341203100000", "name": "城东镇", "parent": "341203000000"}
 _POINT = {
@@ -171,7 +181,10 @@ ANSWERS: dict[str, tuple[int, Any]] = {
     "GET /api/v1/people": (200, {"people": [_PERSON]}),
     "POST /api/v1/people": (201, _PERSON),
     "PATCH /api/v1/people/{name}": (200, _PERSON),
-    "GET /api/v1/live": (200, 'id: 3f9a2c10.812\ndata: {"now":1795572087123,"s:ps-chengdong-1":{…},"a:9f3a…":{…}}\n\n'),
+    "GET /api/v1/stream": (
+        200,
+        'id: 3f9a2c10.812\ndata: {"now":1795572087123,"s:ps-1":{…},"a:9f3a…":{…}}\n\n',
+    ),
     "GET /api/v1/snapshot": (
         200,
         {
@@ -202,23 +215,8 @@ ANSWERS: dict[str, tuple[int, Any]] = {
     ),
     "GET /api/v1/areas": (200, {"areas": [_AREA]}),
     "GET /api/v1/devices": (200, {"devices": [_DEVICE], "next": None}),
-    "GET /api/v1/devices/{device_id}": (
-        200,
-        {
-            **_DEVICE,
-            "readings": [
-                {
-                    "point": "inlet.level",
-                    "value": 2.48,
-                    "unit": "m",
-                    "quality": "good",
-                    "at": _TIME,
-                    "received_at": _TIME,
-                    "why": None,
-                }
-            ],
-        },
-    ),
+    "GET /api/v1/devices/{device_id}": (200, {**_DEVICE, "readings": [_READING]}),
+    "GET /api/v1/devices/{device_id}/latest": (200, {"device": "ps-chengdong-1", "readings": [_READING]}),
     "GET /api/v1/devices/{device_id}/nameplate": (
         200,
         {"device": "ps-chengdong-1", "points": [_POINT], "actions": [_ACTION]},
@@ -229,16 +227,17 @@ ANSWERS: dict[str, tuple[int, Any]] = {
             "device": "ps-chengdong-1",
             "start_ms": 1795572000000,
             "end_ms": 1795572087123,
-            "step_ms": None,
+            "step_ms": 60000.0,
             "series": [
                 {
                     "point": "inlet.level",
                     "kind": "number",
                     "unit": "m",
                     "digits": 2,
-                    "at_ms": [1795572087123],
-                    "value": [2.48],
-                    "quality": [2],
+                    "start_ms": [1795572060000],
+                    "min": [2.41],
+                    "max": [2.48],
+                    "mean": [2.45],
                 }
             ],
         },
@@ -318,9 +317,10 @@ PROBLEMS: dict[str, tuple[int, ...]] = {
     "DELETE /api/v1/tokens/{token_id}": (404, 503),
     "POST /api/v1/people": (409, 503),
     "PATCH /api/v1/people/{name}": (404, 409, 503),
-    "GET /api/v1/live": (503,),
+    "GET /api/v1/stream": (503,),
     "GET /api/v1/devices/{device_id}": (404,),
     "GET /api/v1/devices/{device_id}/nameplate": (404,),
+    "GET /api/v1/devices/{device_id}/latest": (404,),
     "GET /api/v1/devices/{device_id}/series": (404, 503),
     "POST /api/v1/commands/prepare": (404, 503),
     "POST /api/v1/commands": (404, 409, 503),
@@ -336,7 +336,22 @@ PROBLEMS: dict[str, tuple[int, ...]] = {
     "GET /readyz": (503,),
 }
 
-_TEXTS = {"GET /api/v1/live": "text/event-stream", "GET /metrics": "text/plain"}
+# How the addresses of the examples are filled in.
+_NAMES = {
+    "device_id": "ps-chengdong-1",
+    "command_id": "1c77e0a94b2f6d38",
+    "alarm_id": "9f3a51c0d2e4b687",
+    "token_id": "5d0c11aa92ef",
+    "name": "wang.min",
+}
+_QUERIES = {
+    "GET /api/v1/devices": "?kind=pump_station&link=down&limit=10",
+    "GET /api/v1/devices/{device_id}/latest": "?points=inlet.level",
+    "GET /api/v1/devices/{device_id}/series": "?points=inlet.level&from=2026-11-25T02:00:00Z&step=1m&agg=min,max,mean",
+    "GET /api/v1/words": "?language=en",
+}
+
+_TEXTS = {"GET /api/v1/stream": "text/event-stream", "GET /metrics": "text/plain"}
 _PROBLEM = {
     "type": "object",
     "description": "RFC 9457. `code` names the kind; `detail` is in the language asked for (Accept-Language).",
@@ -366,18 +381,26 @@ def of(method: str, path: str, right: Right, do: Callable[..., Any]) -> dict[str
     for number in sorted(problems):
         content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
         answers[number] = {"description": "A problem", "content": content}
-    needs = "Needs no log-in." if right is Right.OPEN else f"Needs the right `{right.value}`."
     return {
         "summary": " ".join(head.split()),
-        "description": f"{rest}\n\n{needs}".strip(),
+        "description": f"{rest}\n\n{needs(right)}".strip(),
         "status_code": status,
         "responses": answers,
         "tags": [path.split("/")[3] if path.startswith("/api/") else "health"],
     }
 
 
+def needs(right: str) -> str:
+    return "Needs no log-in." if right == Right.OPEN else f"Needs the right `{right}`."
+
+
 async def document(request: Request) -> Response:
     """The OpenAPI document of this API."""
+    return await packed(request).answer(request)
+
+
+def packed(request: Request) -> Packed:
+    """The document, made when it is first asked for."""
     it = desk(request)
     if it.document is None:
         whole = request.scope["app"].openapi()
@@ -394,8 +417,27 @@ async def document(request: Request) -> Response:
                 if route["x-right"] != Right.OPEN:
                     session: dict[str, list[str]] = {"session": []} if method == "get" else {"session": [], "csrf": []}
                     route["security"] = [session, {"token": []}]
+                route["x-codeSamples"] = [{"lang": "Shell", "source": curl(method.upper(), path, route, whole)}]
         it.document = Packed(encode(whole))
-    return await it.document.answer(request)
+    return it.document
+
+
+def curl(method: str, path: str, route: dict[str, Any], whole: dict[str, Any]) -> str:
+    """How the route is asked, from a shell."""
+    address = path.format(**_NAMES) + _QUERIES.get(f"{method} {path}", "")
+    parts = ["curl -sN" if path.endswith("/stream") else "curl -s"]
+    if method not in ("GET", "POST"):
+        parts.append(f"-X {method}")
+    if route["x-right"] != Right.OPEN:
+        parts.append('-H "Authorization: Bearer $TOKEN"')
+    parts.append(f'"$HUB{address}"')
+    if "requestBody" in route:
+        name = route["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        body = encode(whole["components"]["schemas"][name]["examples"][0]).decode()
+        parts.append(f"-H 'Content-Type: application/json' -d '{body}'")
+    elif method == "POST":
+        parts.insert(1, "-X POST")
+    return " ".join(parts)
 
 
 def _answer(key: str, answer: Any) -> dict[str, Any]:

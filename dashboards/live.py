@@ -1,4 +1,4 @@
-"""The live stream: what changed, told once to everybody who watches. GET /api/v1/live, text/event-stream.
+"""The live stream: what changed, told once to everybody who watches. GET /api/v1/stream, text/event-stream.
 
     id: 3f9a2c10.812
     data: {"now":1764036087123,"s:ps-01":{…},"a:9f3a":{…}}

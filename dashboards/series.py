@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
 from dashboards import shape
 from dashboards.desk import desk, device
-from dashboards.devices import DeviceId
+from dashboards.devices import DeviceId, keys
 from dashboards.packed import json, ready
-from dashboards.problems import Problem, unknown
+from dashboards.problems import Problem
 from dashboards.shape import encode
 from hub import export
 from hub.contract import BadConfig
@@ -32,9 +33,11 @@ LONGEST_CSV = timedelta(days=31)
 WIDTH = 1_000  # pixels of a chart, when it does not say
 RAW_PER_PIXEL = 4  # expected readings; more than that come as buckets
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
+UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 BYTES = "application/vnd.fieldhub.columns"
 
 _HEAD = struct.Struct("<I")
+_STEP = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smhd]?)")
 
 
 class Period(BaseModel):
@@ -43,18 +46,41 @@ class Period(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     points: str = Field(min_length=1, max_length=2_000, description="keys with commas between: inlet.level,outlet.flow")
-    start: AwareDatetime = Field(description="2026-11-25T00:00:00Z, or milliseconds since 1970; included")
-    end: AwareDatetime | None = Field(None, description="not included; now when left out")
-    step: str = Field("auto", pattern=r"^(auto|raw|[0-9]{1,6}(\.[0-9]{1,3})?)$", description="auto, raw, or seconds")
+    start: AwareDatetime = Field(alias="from", description="2026-11-25T00:00:00Z, or ms since 1970; included")
+    end: AwareDatetime | None = Field(None, alias="to", description="not included; now when left out")
+    step: str = Field("auto", description="auto, raw, seconds, or a duration: 15s, 1m, 1h, 1d")
+    agg: str = Field("", description=f"columns of the buckets: {', '.join(shape.AGGREGATES)}; all when left out")
     width: int = Field(WIDTH, ge=10, le=10_000, description="for auto: pixels of the chart")
     format: Literal["json", "columns", "csv"] = "json"
+
+    @field_validator("step")
+    @classmethod
+    def _is_a_step(cls, text: str) -> str:
+        if text not in ("auto", "raw") and not _seconds(text):
+            raise ValueError('write auto, raw, seconds above 0 or a duration: "60", "15s", "1m", "1h", "1d"')
+        return text
+
+    @field_validator("agg")
+    @classmethod
+    def _is_known(cls, text: str) -> str:
+        for part in text.split(",") if text else ():
+            if part not in shape.AGGREGATES:
+                raise ValueError(f'"{part[:20]}" is none of {", ".join(shape.AGGREGATES)}; write some of these')
+        return text
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of a bucket."""
+        wanted = self.agg.split(",") if self.agg else shape.AGGREGATES
+        return ("start_us", *(it for it in shape.AGGREGATES if it in wanted))
 
 
 async def series(request: Request, device_id: DeviceId, period: Annotated[Period, Query()]) -> Response:
     """Readings of a device's points, raw or in buckets, oldest first.
 
     Raw: `at_ms`, `value`, `quality` (0 bad, 1 uncertain, 2 good). In buckets: `start_ms`, `count`, `gaps`, `min`,
-    `max`, `mean`, `last`; steps without a reading are left out. A bool is 0 or 1, an enum or text a code (`codes`).
+    `max`, `mean`, `last`, or those that `agg` names; steps without a reading are left out. A bool is 0 or 1, an enum or
+    text a code (`codes`). With step=auto it depends on the width which of both comes; with `agg` buckets come always.
 
     format=columns gives the same as bytes for charts: a length (u32, little-endian), so many bytes of JSON that name
     the columns, and after them the columns, each at a multiple of 8. format=csv is for spreadsheets.
@@ -65,10 +91,14 @@ async def series(request: Request, device_id: DeviceId, period: Annotated[Period
     points = _points(it.id, plate, period.points)
     end = period.end or house.clock.now()
     if period.start >= end or end - period.start > LONGEST:
-        raise _mistake("start", f"must be before end, and at most {LONGEST.days} days before it")
+        raise _mistake("from", f"must be before to, and at most {LONGEST.days} days before it")
+    if period.agg and period.step == "raw":
+        raise _mistake("agg", 'raw readings have no columns to choose: leave agg out, or write a step like "1m"')
     if period.format == "csv":
+        if period.agg or period.step not in ("auto", "raw"):
+            raise _mistake("format", "csv holds raw readings: leave step and agg out, or write format=json")
         return await _csv(request, it.id, points, period.start, end)
-    step_s = _step(period.step, end - period.start, [plate.points[key] for key in points], period.width)
+    step_s = _step(period, end - period.start, [plate.points[key] for key in points])
     step_us = None if step_s is None else round(step_s * 1e6)
     found = await house.series(it.id, points, to_us(period.start), to_us(end), step_us)
     told = {
@@ -77,37 +107,37 @@ async def series(request: Request, device_id: DeviceId, period: Annotated[Period
         "end_ms": shape.ms(end),
         "step_ms": None if step_us is None else step_us / 1000,
     }
-    texts = {key: _codes(request, it.id, plate.points[key]) for key in points}
     pack = _as_json if period.format == "json" else _as_bytes
-    body = await asyncio.to_thread(pack, told, points, plate, found, texts)
+    columns = shape.RAW if step_us is None else period.columns
+    about = {key: _about(plate.points[key], _codes(request, it.id, plate.points[key])) for key in points}
+    body = await asyncio.to_thread(pack, told, about, found, columns)
     if period.format == "json":
         return json(body)
     return ready(body, [(b"content-type", BYTES.encode()), (b"cache-control", b"no-store")])
 
 
 def _points(device_id: str, plate: Nameplate, text: str) -> list[str]:
-    points = list(dict.fromkeys(part for part in text.split(",") if part))
-    if not 1 <= len(points) <= MAX_POINTS:
+    if not 1 <= len(set(text.split(",")) - {""}) <= MAX_POINTS:
         raise _mistake("points", f"name 1 to {MAX_POINTS} points, with commas between them")
-    for key in points:
-        if key not in plate.points:
-            raise unknown("unknown_point", key, plate.points, device=device_id)
-    return points
+    return keys(device_id, plate, text)
 
 
-def _step(step: str, span: timedelta, points: list[Point], width: int) -> float | None:
+def _seconds(step: str) -> float:
+    """ "90", "1.5", "15s", "1m", "1h", "1d" in seconds; 0 for what is no step."""
+    found = _STEP.fullmatch(step)
+    return float(found[1]) * UNITS_S[found[2]] if found else 0.0
+
+
+def _step(period: Period, span: timedelta, points: list[Point]) -> float | None:
     """Seconds of a bucket; None: raw readings."""
-    if step == "raw":
+    if period.step == "raw":
         return None
-    if step != "auto":
-        seconds = float(step)
-        if seconds <= 0:
-            raise _mistake("step", 'write auto, raw, or seconds above 0: "60"')
-        return seconds
+    if period.step != "auto":
+        return _seconds(period.step)
     expected = span.total_seconds() / min(point.interval_s or 1.0 for point in points)
-    if expected <= RAW_PER_PIXEL * width:
+    if expected <= RAW_PER_PIXEL * period.width and not period.agg:
         return None
-    fine = span.total_seconds() / width
+    fine = span.total_seconds() / period.width
     return float(next((one for one in STEPS_S if one >= fine), STEPS_S[-1]))
 
 
@@ -131,32 +161,25 @@ def _about(point: Point, codes: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _as_json(
-    told: dict[str, Any], points: list[str], plate: Nameplate, found: Mapping[str, Any], texts: dict[str, Any]
+    told: dict[str, Any], about: dict[str, dict[str, Any]], found: Mapping[str, Any], columns: Sequence[str]
 ) -> bytes:
-    raw = told["step_ms"] is None
-    series = [
-        {
-            **_about(plate.points[key], texts[key]),
-            **(shape.columns(found[key]) if key in found else shape.no_columns(raw)),
-        }
-        for key in points
-    ]
+    series = [{**it, **shape.columns(found.get(key), columns)} for key, it in about.items()]
     return encode({**told, "series": series})
 
 
 def _as_bytes(
-    told: dict[str, Any], points: list[str], plate: Nameplate, found: Mapping[str, Any], texts: dict[str, Any]
+    told: dict[str, Any], about: dict[str, dict[str, Any]], found: Mapping[str, Any], columns: Sequence[str]
 ) -> bytes:
     blocks: list[bytes] = []
     place = 0
     series = []
-    for key in points:
-        columns = []
-        for name, kind, count, block in shape.blocks(found.get(key), told["step_ms"] is None):
-            columns.append({"name": name, "type": kind, "count": count, "at": place})
+    for key, it in about.items():
+        heads = []
+        for name, kind, count, block in shape.blocks(found.get(key), columns):
+            heads.append({"name": name, "type": kind, "count": count, "at": place})
             blocks.append(block + bytes(-len(block) % 8))
             place += len(blocks[-1])
-        series.append({**_about(plate.points[key], texts[key]), "columns": columns})
+        series.append({**it, "columns": heads})
     head = encode({**told, "series": series})
     head += b" " * (-(len(head) + _HEAD.size) % 8)
     return b"".join((_HEAD.pack(len(head)), head, *blocks))

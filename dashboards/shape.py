@@ -6,7 +6,7 @@ Records (an alarm, a command) have times as RFC 3339 text in UTC. Columns (state
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -113,7 +113,14 @@ def title(it: Title | str) -> dict[str, str]:
 
 
 def device(it: Device) -> dict[str, Any]:
-    return {"id": it.id, "name": it.name, "kind": it.kind, "area": it.area, "profile": it.profile}
+    return {
+        "id": it.id,
+        "name": it.name,
+        "kind": it.kind,
+        "area": it.area,
+        "profile": it.profile,
+        "driver": it.driver,
+    }
 
 
 def area(it: Area) -> dict[str, Any]:
@@ -263,28 +270,26 @@ def receipt(catalogue: Catalogue, it: Receipt) -> dict[str, Any]:
 
 
 RAW = ("at_us", "value", "quality")
-BUCKETS = ("start_us", "count", "gaps", "min", "max", "mean", "last")
+AGGREGATES = ("count", "gaps", "min", "max", "mean", "last")
+BUCKETS = ("start_us", *AGGREGATES)
 _WHOLE = ("count", "gaps")
 
 
-def columns(it: Any) -> dict[str, list[Any]]:
-    """Raw readings or buckets of one series as lists; NaN is null."""
+def columns(it: Any, names: Sequence[str]) -> dict[str, list[Any]]:
+    """These columns of one series as lists; NaN is null. A series that has nothing yet is None."""
     told: dict[str, list[Any]] = {}
-    for name in it.__struct_fields__:
-        column = getattr(it, name)
-        told[_in_ms(name)] = (column // 1000 if name.endswith("_us") else column).tolist()
+    for name in names:
+        column = None if it is None else getattr(it, name)
+        if column is not None and name.endswith("_us"):
+            column = column // 1000
+        told[_in_ms(name)] = [] if column is None else column.tolist()
     return told
 
 
-def no_columns(raw: bool) -> dict[str, list[Any]]:
-    """Of a series that has nothing yet."""
-    return {_in_ms(name): [] for name in (RAW if raw else BUCKETS)}
-
-
-def blocks(it: Any, raw: bool) -> list[tuple[str, str, int, bytes]]:
+def blocks(it: Any, names: Sequence[str]) -> list[tuple[str, str, int, bytes]]:
     """The same as (name, type, count, little-endian bytes): times and values as f64, counts as u32, quality as u8."""
     told = []
-    for name in RAW if raw else BUCKETS:
+    for name in names:
         kind = "u1" if name == "quality" else "u4" if name in _WHOLE else "f8"
         column = None if it is None else getattr(it, name)
         if column is not None and name.endswith("_us"):

@@ -74,6 +74,35 @@ async def test_devices_are_found_by_kind_area_and_a_part_of_their_name(here: Cou
             assert await pages(browser, **nothing) == [[]]
 
 
+async def test_devices_are_found_by_their_driver_and_whether_they_answer(here: County):
+    here.tell("ps-00003", {"link": "down"})
+    here.tell("ps-00004", {"link": "up"}, quality=Quality.UNCERTAIN)
+    async with here.browser("viewer") as browser:
+        assert await pages(browser, link="down") == [["ps-00003"]]
+        assert await pages(browser, link="unknown") == [["ps-00004"]]
+        assert await pages(browser, link="degraded") == [[]]
+        up = flat(await pages(browser, link="up", driver="field", limit=7))
+        assert up == sorted(set(here.house.hub.members) - {"ps-00003", "ps-00004"})
+        assert await pages(browser, driver="modbus") == [[]]
+        wrong = await browser.get(f"{V1}/devices", params={"link": "off", "limit": "many", "colour": "red"})
+        assert [it["where"] for it in wrong.json()["mistakes"]] == ["query.link", "query.limit", "query.colour"]
+        assert "'degraded'" in wrong.json()["mistakes"][0]["what"], "what may be written is said"
+
+
+async def test_latest_readings_are_those_of_the_device(here: County):
+    here.tell("ps-chengdong-1", {"inlet.level": 2.4}, quality=Quality.UNCERTAIN)
+    path = f"{V1}/devices/ps-chengdong-1"
+    async with here.browser("viewer") as browser:
+        whole = (await browser.get(path)).json()["readings"]
+        told = (await browser.get(f"{path}/latest")).json()
+        assert told == {"device": "ps-chengdong-1", "readings": whole}
+        some = (await browser.get(f"{path}/latest", params={"points": "mode,inlet.level,mode"})).json()
+        assert [it["point"] for it in some["readings"]] == ["mode", "inlet.level"]
+        assert some["readings"][1] in whole
+        wrong = await browser.get(f"{path}/latest", params={"points": "inlet.levle"})
+    assert (wrong.status_code, wrong.json()["code"], wrong.json()["near"]) == (404, "unknown_point", ["inlet.level"])
+
+
 async def test_one_device_is_told_whole(here: County):
     here.tell("ps-chengdong-1", {"inlet.level": 2.123456}, age_s=3)
     here.tell("ps-chengdong-1", {"inlet.level": 2.4, "mode": "就地"}, quality=Quality.UNCERTAIN)
@@ -93,7 +122,7 @@ async def test_one_device_is_told_whole(here: County):
 
 async def test_an_unknown_device_is_named_with_those_that_look_like_it(here: County):
     async with here.browser("viewer") as browser:
-        for path in ("", "/nameplate", "/series?points=a&start=0"):
+        for path in ("", "/nameplate", "/latest", "/series?points=a&from=0"):
             answer = await browser.get(f"{V1}/devices/ps-chengdon{path}", headers={"Accept-Language": "en-GB,en"})
             assert (answer.status_code, answer.json()["code"]) == (404, "unknown_device")
             assert answer.json()["near"][0] == "ps-chengdong-1"

@@ -60,14 +60,16 @@ async def test_the_first_five_minutes_work_as_they_stand(tmp_path: Path):
 
         year = f"{here.house.clock.now():%Y-%m-%d}"
         second = block("token").replace("fh_5d0c11aa92ef_q2…", str(token["token"])).replace("2026-11-25", year)
-        second = second.replace('curl -sN -H "Authorization: Bearer $TOKEN" "$HUB/api/v1/live"', "")
-        assert "/live" not in second
-        devices, device, alarms, snapshot, series = await shell(here, tmp_path, hub + second)
+        second = second.replace('curl -sN -H "Authorization: Bearer $TOKEN" "$HUB/api/v1/stream"', "")
+        assert "/stream" not in second
+        devices, device, latest, alarms, snapshot, series = await shell(here, tmp_path, hub + second)
         assert len(devices["devices"]) == 2  # type: ignore[arg-type]
         assert device["id"] == "ps-chengdong-1"
+        assert [it["point"] for it in latest["readings"]] == ["inlet.level"]  # type: ignore[attr-defined, index]
         assert alarms["counts"] == [0, 0, 0, 0]
         assert "ps-chengdong-1" in snapshot["states"]  # type: ignore[operator]
         assert series["step_ms"] == 60_000
+        assert {"start_ms", "min", "max", "mean"} < set(series["series"][0])  # type: ignore[index]
         assert (tmp_path / "level.csv").read_bytes().startswith(b"\xef\xbb\xbftime,device,point")
 
 

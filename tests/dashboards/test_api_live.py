@@ -18,7 +18,7 @@ from dashboards.live import Bus
 from hub.model import LINK
 from tests.dashboards.county import County, becomes, county
 
-LIVE = "/api/v1/live"
+LIVE = "/api/v1/stream"
 
 
 @pytest.fixture

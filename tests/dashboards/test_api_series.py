@@ -40,7 +40,7 @@ async def here(tmp_path: Path) -> AsyncIterator[County]:
 
 
 async def ask(browser: httpx.AsyncClient, points: str, **more: Any) -> httpx.Response:
-    return await browser.get(DEVICE, params={"points": points, "start": START, **more})
+    return await browser.get(DEVICE, params={"points": points, "from": START, **more})
 
 
 async def test_raw_readings_come_with_their_quality(here: County):
@@ -81,6 +81,60 @@ async def test_how_fine_is_chosen_by_the_width_of_the_chart(here: County):
     assert wide["step_ms"] is None
 
 
+@pytest.mark.parametrize(
+    ("step", "step_ms"), [("15s", 15_000), ("1m", 60_000), ("1.5m", 90_000), ("1h", 3_600_000), ("1d", 86_400_000)]
+)
+async def test_a_step_may_be_written_as_a_duration(here: County, step: str, step_ms: int):
+    async with here.browser("viewer") as browser:
+        told = (await ask(browser, "inlet.level", step=step)).json()
+        seconds = (await ask(browser, "inlet.level", step=str(step_ms / 1000))).json()
+    assert told["step_ms"] == step_ms
+    assert told["series"] == seconds["series"]
+
+
+async def test_times_may_be_milliseconds(here: County):
+    start, end = (round(datetime.fromisoformat(it).timestamp() * 1000) for it in (START, END))
+    async with here.browser("viewer") as browser:
+        told = (await ask(browser, "inlet.level", **{"from": start, "to": end, "step": "1m"})).json()
+        same = (await ask(browser, "inlet.level", to=END, step="1m")).json()
+    assert (told["start_ms"], told["end_ms"]) == (start, end)
+    assert told == same
+
+
+@pytest.mark.parametrize("format", ["json", "columns"])
+async def test_buckets_hold_the_columns_that_were_asked_for(here: County, format: str):
+    async with here.browser("viewer") as browser:
+        whole = (await ask(browser, "inlet.level,link", step="1m", to=END)).json()
+        answer = await ask(browser, "inlet.level,link", step="1m", to=END, agg="mean,min", format=format)
+    for series in whole["series"]:
+        wanted = {name: series[name] for name in ("start_ms", "min", "mean")}
+        if format == "columns":
+            columns = unpack(answer.content)[series["point"]]
+            assert {name: column.tolist() for name, column in columns.items()} == wanted | {
+                name: [it if it is not None else pytest.approx(float("nan"), nan_ok=True) for it in column]
+                for name, column in wanted.items()
+            }
+        else:
+            told = next(it for it in answer.json()["series"] if it["point"] == series["point"])
+            assert {name: told[name] for name in wanted} == wanted
+            assert not {"count", "gaps", "max", "last"} & set(told)
+
+
+async def test_who_names_columns_gets_buckets_however_wide_the_chart(here: County):
+    async with here.browser("viewer") as browser:
+        told = (await ask(browser, "inlet.level", agg="max", width=1000)).json()
+    assert told["step_ms"] == 3_600_000
+
+
+async def test_mistakes_are_said_all_at_once_with_what_to_write(here: County):
+    async with here.browser("viewer") as browser:
+        answer = await browser.get(DEVICE, params={"points": "inlet.level", "step": "fine", "agg": "avg"})
+    told = {it["where"]: it["what"] for it in answer.json()["mistakes"]}
+    assert set(told) == {"query.from", "query.step", "query.agg"}
+    assert '"1m"' in told["query.step"]
+    assert "mean" in told["query.agg"]
+
+
 def unpack(body: bytes) -> dict[str, Mapping[str, Any]]:
     """What dashboards/web does with it: point -> column -> numbers."""
     (length,) = struct.unpack_from("<I", body)
@@ -98,7 +152,7 @@ def unpack(body: bytes) -> dict[str, Mapping[str, Any]]:
 
 @pytest.mark.parametrize("step", ["raw", "60"])
 async def test_bytes_for_charts_say_the_same_as_json(here: County, step: str):
-    more = {"step": step, "end": END}
+    more = {"step": step, "to": END}
     async with here.browser("viewer") as browser:
         as_json = (await ask(browser, "inlet.level,place,pump1.running", **more)).json()
         answer = await ask(browser, "inlet.level,place,pump1.running", format="columns", **more)
@@ -118,7 +172,7 @@ async def test_a_point_that_never_said_anything_is_empty_and_not_an_error(here: 
 
 async def test_csv_is_for_spreadsheets_and_runs_nothing(here: County):
     async with here.browser("viewer") as browser:
-        answer = await ask(browser, "inlet.level,mode", format="csv", end=END)
+        answer = await ask(browser, "inlet.level,mode", format="csv", to=END)
     first = f"{datetime.fromisoformat(START).astimezone(ZoneInfo('Asia/Shanghai')):%Y%m%d}"
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert answer.headers["content-disposition"] == f'attachment; filename="ps-chengdong-1-{first}.csv"'
@@ -132,19 +186,28 @@ async def test_csv_is_for_spreadsheets_and_runs_nothing(here: County):
 @pytest.mark.parametrize(
     ("query", "where"),
     [
-        ({"points": "inlet.level"}, "query.start"),
-        ({"points": "", "start": START}, "query.points"),
-        ({"points": ",,", "start": START}, "query.points"),
-        ({"points": ",".join(f"p{n}" for n in range(17)), "start": START}, "query.points"),
-        ({"points": "inlet.level", "start": "yesterday"}, "query.start"),
-        ({"points": "inlet.level", "start": "2026-01-01T00:00:00"}, "query.start"),
-        ({"points": "inlet.level", "start": START, "end": "2001-01-01T00:00:00Z"}, "query.start"),
-        ({"points": "inlet.level", "start": "2001-01-01T00:00:00Z"}, "query.start"),
-        ({"points": "inlet.level", "start": START, "step": "0"}, "query.step"),
-        ({"points": "inlet.level", "start": START, "step": "fine"}, "query.step"),
-        ({"points": "inlet.level", "start": START, "width": "9999999"}, "query.width"),
-        ({"points": "inlet.level", "start": START, "format": "xlsx"}, "query.format"),
-        ({"points": "inlet.level", "start": START, "colour": "red"}, "query.colour"),
+        ({"points": "inlet.level"}, "query.from"),
+        ({"points": "", "from": START}, "query.points"),
+        ({"points": ",,", "from": START}, "query.points"),
+        ({"points": ",".join(f"p{n}" for n in range(17)), "from": START}, "query.points"),
+        ({"points": "inlet.level", "from": "yesterday"}, "query.from"),
+        ({"points": "inlet.level", "from": "2026-01-01T00:00:00"}, "query.from"),
+        ({"points": "inlet.level", "from": START, "to": "2001-01-01T00:00:00Z"}, "query.from"),
+        ({"points": "inlet.level", "from": "2001-01-01T00:00:00Z"}, "query.from"),
+        ({"points": "inlet.level", "from": START, "step": "0"}, "query.step"),
+        ({"points": "inlet.level", "from": START, "step": "fine"}, "query.step"),
+        ({"points": "inlet.level", "from": START, "step": "1w"}, "query.step"),
+        ({"points": "inlet.level", "from": START, "step": "0m"}, "query.step"),
+        ({"points": "inlet.level", "from": START, "step": "-1m"}, "query.step"),
+        ({"points": "inlet.level", "from": START, "agg": "min,avg"}, "query.agg"),
+        ({"points": "inlet.level", "from": START, "agg": ","}, "query.agg"),
+        ({"points": "inlet.level", "from": START, "agg": "min", "step": "raw"}, "query.agg"),
+        ({"points": "inlet.level", "from": START, "agg": "min", "format": "csv"}, "query.format"),
+        ({"points": "inlet.level", "from": START, "step": "1m", "format": "csv"}, "query.format"),
+        ({"points": "inlet.level", "from": START, "start": START}, "query.start"),
+        ({"points": "inlet.level", "from": START, "width": "9999999"}, "query.width"),
+        ({"points": "inlet.level", "from": START, "format": "xlsx"}, "query.format"),
+        ({"points": "inlet.level", "from": START, "colour": "red"}, "query.colour"),
     ],
 )
 async def test_what_is_wrong_with_a_question_is_said(here: County, query: dict[str, str], where: str):

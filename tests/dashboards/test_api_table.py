@@ -68,6 +68,7 @@ OPEN_TO_ALL = {
     "GET /api/v1/site",
     "GET /api/v1/words",
     "GET /api/v1/openapi.json",
+    "GET /api/v1/docs",
     "GET /healthz",
     "GET /readyz",
     "GET /assets/{version}/{file:path}",
@@ -187,9 +188,11 @@ async def ask_about_devices(it: Asked, one: httpx.AsyncClient) -> None:
         await it.ask(one, "GET", path)
     device, route = f"{V1}/devices/ps-chengdong-1", f"{V1}/devices/{{device_id}}"
     await it.ask(one, "GET", device, route)
+    await it.ask(one, "GET", f"{device}/latest?points=inlet.level", f"{route}/latest")
     await it.ask(one, "GET", f"{device}/nameplate", f"{route}/nameplate")
     yesterday = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
-    await it.ask(one, "GET", f"{device}/series?points=inlet.level&start={yesterday}&step=raw", f"{route}/series")
+    wanted = f"points=inlet.level&from={yesterday}&step=1m&agg=min,max,mean"
+    await it.ask(one, "GET", f"{device}/series?{wanted}", f"{route}/series")
     await it.ask(one, "GET", f"{V1}/demo/faults")
     fault = {"station": "ps-chengdong-1", "fault": "does_not_start", "on": True}
     assert (await it.ask(one, "POST", f"{V1}/demo/faults", json=fault))["faults"][0]["on"]
@@ -239,7 +242,7 @@ async def test_every_example_is_true(here: County):
         await ask_about_commands(it, one)
         await ask_about_alarms(it, one, first, second)
         await ask_about_people(it, one, admin, here.passwords["field_engineer"])
-    it.routes.add("GET /api/v1/live")  # test_api_live.py asks it
+    it.routes.add("GET /api/v1/stream")  # test_api_live.py asks it
     assert it.routes == set(ANSWERS)
 
 
@@ -256,6 +259,8 @@ async def test_the_openapi_document_describes_every_route(here: County):
             assert str(status) in it["responses"]
             assert example is None or next(iter(it["responses"][str(status)]["content"].values()))["example"] == example
             assert ("401" in it["responses"]) == (it["x-right"] != "open" or path.endswith("/session"))
+            (sample,) = it["x-codeSamples"]
+            assert re.search(rf'"\$HUB{re.sub("{[^}]*}", "[^/?]+", path)}(\?|")', sample["source"])
             if "requestBody" in it:
                 name = it["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
                 assert document["components"]["schemas"][name]["examples"], f"{name} has no example"

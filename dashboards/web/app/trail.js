@@ -70,7 +70,7 @@ function add(trail, at, value) {
 /** @param {Trail} trail @param {import('./store.js').Device} device @param {string} key */
 async function fill(trail, device, key) {
   const start = present() - SPAN_MS;
-  const query = `points=${encodeURIComponent(key)}&start=${Math.round(start)}&step=${STEP_MS / 1000}`;
+  const query = `points=${encodeURIComponent(key)}&from=${Math.round(start)}&step=${STEP_MS / 1000}`;
   try {
     const told = await get(`/devices/${encodeURIComponent(device.id)}/series?${query}`);
     const [{ start_ms: starts, last }] = told.series;

@@ -52,7 +52,7 @@ export function Trend({ device, point: key, spanMs, height = 220, sync, lines = 
     let over = false;
     const start = Math.round(present() - spanMs);
     const width = box.current?.clientWidth || 800;
-    const asked = `points=${encodeURIComponent(key)}&start=${start}&width=${Math.max(100, Math.round(width))}`;
+    const asked = `points=${encodeURIComponent(key)}&from=${start}&width=${Math.max(100, Math.round(width))}`;
     get(`/devices/${encodeURIComponent(device.id)}/series?${asked}`).then(
       (told) => over || (setProblem(null), setColumns({ place, ...toColumns(told, point.interval_s) })),
       (wrong) => over || setProblem(wrong),

@@ -4,7 +4,7 @@
  *
  * Tells its tabs {state}, {frame, id}, {beat}, {event: "hello" | "reset" | "bye", id, data}.
  */
-const STREAM = '/api/v1/live';
+const STREAM = '/api/v1/stream';
 const SILENT_MS = 15_000; // nothing heard for so long: the connection is dead, whatever it says of itself
 const LOOK_MS = 1_000;
 const PAUSE_MS = [1_500, 2_000, 3_000, 5_000, 8_000, 10_000]; // before the next try, with some jitter

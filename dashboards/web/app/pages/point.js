@@ -93,5 +93,5 @@ function linesOf(device, key) {
 /** Where the readings are as a table for spreadsheets. @param {string} id @param {string} key @param {number} spanMs */
 function csv(id, key, spanMs) {
   const start = Math.round(Math.floor(now.value / 60_000) * 60_000 - Math.min(spanMs, LONG_MS));
-  return `/api/v1/devices/${encodeURIComponent(id)}/series?points=${encodeURIComponent(key)}&start=${start}&format=csv`;
+  return `/api/v1/devices/${encodeURIComponent(id)}/series?points=${encodeURIComponent(key)}&from=${start}&format=csv`;
 }
