@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import signal
 import socket
@@ -48,7 +49,8 @@ async def _run(options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if options.serve:
-        loop.add_reader(sys.stdin.fileno(), stop.set)  # nobody writes there: it wakes when who started us is gone
+        with contextlib.suppress(PermissionError):  # a file cannot be watched: then nobody is there to go away
+            loop.add_reader(sys.stdin.fileno(), stop.set)  # nobody writes there: it wakes when who started us is gone
     running = asyncio.create_task(county.run())
     stopped = asyncio.create_task(stop.wait())
     ended, _ = await asyncio.wait([running, stopped], return_when=asyncio.FIRST_COMPLETED)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from math import isfinite
 from typing import Any
 
 from simulators.county.county import County
@@ -60,10 +61,10 @@ class ControlDesk:
             if not isinstance(asked, dict):
                 raise BadOrder("write one JSON object a line")
             return {"ok": True} | self._do(dict(asked))
-        except json.JSONDecodeError as bad:
-            return {"ok": False, "error": f"this is no JSON: {bad}"}
         except BadOrder as bad:
             return {"ok": False, "error": str(bad)}
+        except ValueError as bad:
+            return {"ok": False, "error": f"this is no JSON: {bad}"}
 
     def _do(self, asked: dict[str, Any]) -> dict[str, Any]:
         match asked.pop("do", None):
@@ -117,6 +118,6 @@ class ControlDesk:
 
 def _number(asked: dict[str, Any], key: str, default: float) -> float:
     value = asked.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         raise BadOrder(f'"{key}" is a number, not {value!r}')
     return float(value)

@@ -9,10 +9,10 @@ from typing import Any
 
 from simulators.county.stations import AREAS, SITES, Site
 from simulators.county.story import RAIN, Story
-from simulators.modbus.device import PumpStationDevice, Wire
+from simulators.modbus.device import PumpStationDevice
 from simulators.modbus.faults import Framing
 from simulators.modbus.line import Unit
-from simulators.modbus.server import DialIn, Greeting, TcpServer
+from simulators.modbus.server import DialIn, Greeting, TcpServer, Wire
 from simulators.worlds.pump_station import Station
 
 TICK_S = 1.0

@@ -112,7 +112,7 @@ SITES: tuple[Site, ...] = (
          wire="dtu", imei="861234050000017"),
     Site("ps-liuhu-1", "柳湖一站", "Liuhu 1", "340299102201", _station(1100, 6, 2, 4.4, SOFT, 0.55, 0.75),
          wire="gateway", unit=1),
-    Site("ps-liuhu-2", "柳湖二站", "Liuhu 2", "340299102201", _station(1100, 6, 3, 4.4, SOFT, 1.1, 1.0),
+    Site("ps-liuhu-2", "柳湖二站", "Liuhu 2", "340299102201", _station(1100, 6, 3, 4.4, SOFT, 0.85, 1.0),
          wire="gateway", unit=2),
     Site("ps-qianjin-1", "前进泵站", "Qianjin", "340299102202", _station(480, 8, 2, 5.0, DIRECT, 0.55, 0.4),
          wire="gateway", unit=3),

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from simulators.modbus.faults import WIRE_FAULTS
 from simulators.modbus.image import PumpStationImage
 from simulators.modbus.line import Unit
+from simulators.modbus.server import Wire
 from simulators.worlds.faults import OF_OBEYING, TROUBLES, begin, end, reset_on_site
 from simulators.worlds.pump_station import Station
 
-RESET_AFTER_S = 8.0  # after a trouble has healed by itself, somebody comes and resets what it tripped
+RESET_AFTER_S = 8.0  # after a trouble has healed by itself, somebody comes and resets what it tripped;
+COMES_AFTER_S = 60.0  # after it was switched off at the desk there is time to reset it from the hub
 
 
 class BadOrder(ValueError):
     """Whoever switches faults asked for what there is not. The text says what there is."""
-
-
-class Wire(Protocol):
-    """What a device hangs on. Several devices may share one."""
-
-    async def up(self) -> None: ...
-    async def down(self) -> None: ...
-    @property
-    def connections(self) -> int: ...
 
 
 @dataclass
@@ -40,7 +32,6 @@ class PumpStationDevice:
     on: dict[str, float | None] = field(default_factory=dict)  # fault -> heals at (loop seconds), None: when told
     _pumps: dict[str, tuple[int, ...]] = field(default_factory=dict)  # fault -> the pumps that have it
     _reset_at_s: float | None = None
-    _changes: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.unit = Unit(PumpStationImage(self.station))
@@ -73,6 +64,8 @@ class PumpStationDevice:
             self._switch_world(fault, on, self._taken(fault, pump), options)
         else:
             raise BadOrder(f'there is no fault "{fault}"; there are {", ".join(FAULTS)}')
+        if fault in self.on and not on:
+            self._reset_at_s = now_s + COMES_AFTER_S
         self.on.pop(fault, None)
         if on:
             self.on[fault] = None if for_s is None else now_s + for_s
@@ -88,9 +81,7 @@ class PumpStationDevice:
             known = ", ".join(WIRE_FAULTS[fault].options) or "none"
             raise BadOrder(f'"{fault}" has no option {unknown}; it has {known}') from None
         if fault == "link_loss" and self.wire is not None:
-            change = asyncio.ensure_future(self.wire.down() if on else self.wire.up())
-            self._changes.add(change)
-            change.add_done_callback(self._changes.discard)
+            (self.wire.pull if on else self.wire.let_go)(self.id)
 
     def _taken(self, fault: str, pump: int | None) -> tuple[int, ...]:
         if pump is None:
@@ -111,8 +102,8 @@ class PumpStationDevice:
 
     async def settled(self) -> None:
         """When the wire is as the last switch wanted it."""
-        while self._changes:
-            await asyncio.wait(set(self._changes))
+        if self.wire is not None:
+            await self.wire.settled()
 
     def truth(self) -> dict[str, Any]:
         """The world as it is, not as its instruments see it."""

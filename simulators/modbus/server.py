@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -57,7 +58,52 @@ class _Wire(asyncio.Protocol):
             self.transport.abort()
 
 
-class TcpServer:
+class Wire(ABC):
+    """What units hang on; several stations may share one. It is up unless somebody has pulled it."""
+
+    def __init__(self) -> None:
+        self._pulled_by: set[str] = set()
+        self._following: asyncio.Task[None] | None = None
+
+    @abstractmethod
+    async def up(self) -> None: ...
+
+    @abstractmethod
+    async def down(self) -> None: ...
+
+    @property
+    @abstractmethod
+    def connections(self) -> int: ...
+
+    def pull(self, who: str) -> None:
+        """Its link is lost until each who has pulled it has let go."""
+        self._pulled_by.add(who)
+        self._follow()
+
+    def let_go(self, who: str) -> None:
+        self._pulled_by.discard(who)
+        self._follow()
+
+    async def settled(self) -> None:
+        """When it is as the last pull or let_go wanted it."""
+        while self._following is not None:
+            await asyncio.wait([self._following])
+
+    def _follow(self) -> None:
+        if self._following is None:
+            self._following = asyncio.create_task(self._as_wanted())
+
+    async def _as_wanted(self) -> None:
+        try:
+            is_up = None
+            while is_up is not (wanted := not self._pulled_by):
+                await (self.up() if wanted else self.down())
+                is_up = wanted
+        finally:
+            self._following = None
+
+
+class TcpServer(Wire):
     """A device or gateway that listens: Modbus TCP (with `tls`: Modbus TLS), or RTU over TCP."""
 
     def __init__(
@@ -68,6 +114,7 @@ class TcpServer:
         port: int = 0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        super().__init__()
         self.units = units
         self.port = port  # 0 until `up` when any will do
         self._framing = framing
@@ -100,10 +147,11 @@ class TcpServer:
         return len(self._wires)
 
 
-class SerialLine:
+class SerialLine(Wire):
     """RTU on a serial device, or on any file descriptor that behaves like one (a pty's)."""
 
     def __init__(self, units: Mapping[int, Unit], device: str | int, baud: int = 9600, parity: str = "N") -> None:
+        super().__init__()
         self._units = units
         self._device = device
         self._baud, self._parity = baud, parity
@@ -137,6 +185,10 @@ class SerialLine:
         self._unsent.clear()
         if self._port:
             self._port.close()
+
+    @property
+    def connections(self) -> int:
+        return int(self._line is not None)
 
     def _readable(self) -> None:
         try:
@@ -177,12 +229,13 @@ class Greeting:
     before_each_packet: bool = False  # the USR option 每包: the registration stands before each packet
 
 
-class DialIn:
+class DialIn(Wire):
     """A 4G DTU with RTU units behind it: it calls the hub, says who it is, and calls again when it is cut off."""
 
     def __init__(
         self, units: Mapping[int, Unit], host: str, port: int, greeting: Greeting, redial_s: float = 1.0
     ) -> None:
+        super().__init__()
         self.units = units
         self.host, self.port = host, port
         self.greeting = greeting
