@@ -1,6 +1,7 @@
 """Devices, readings, alarms and commands of a site as CSV: UTF-8 with BOM, times in the site's zone with their offset.
 
-A running hub may be asked too: the ledger is read beside it, and so is the history that has reached the disk.
+The ledger can be read beside a running hub. Its history belongs to it alone: while it runs, readings come from the API
+(`GET /api/v1/devices/ID/series?format=csv`).
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from zoneinfo import ZoneInfo
 from hub.clock import Clock
 from hub.config import Site
 from hub.contract import BadConfig
-from hub.historian.base import Historian, HistoryUnavailable, to_datetime, to_us
+from hub.historian.base import Historian, HistoryUnavailable, Series, to_datetime, to_us
 from hub.historian.catalogue import Catalogue
 from hub.historian.engine import EmbeddedHistorian
 from hub.house import open_ledger
 from hub.ledger.ledger import Ledger
 from hub.ledger.trouble import LedgerUnavailable
-from hub.model import Kind, Quality
+from hub.model import Kind, Point, Quality
 from hub.words import Catalogue as Sentences
 from hub.words import house_words
 
@@ -140,10 +141,10 @@ async def readings(
         found = await historian.range([known[p].id for p in wanted], to_us(start), to_us(end))
         for point in wanted:
             series = known[point]
-            labels = plate.points[point].labels if plate and point in plate.points else {}
+            plated = plate.points.get(point) if plate else None
             columns = found[series.id]
             for at_us, value, quality in zip(columns.at_us, columns.value, columns.quality, strict=True):
-                shown = _value(series.kind, float(value), labels, catalogue, series.id)
+                shown = _value(series, float(value), plated, catalogue)
                 yield period.show(to_datetime(int(at_us))), device, point, shown, series.unit, Quality(quality).name
         start = end
 
@@ -181,16 +182,17 @@ async def commands(ledger: Ledger, device: str, period: Period, sentences: Sente
             return
 
 
-def _value(kind: Kind, value: float, labels: Any, catalogue: Catalogue, series: int) -> Any:
+def _value(series: Series, value: float, point: Point | None, catalogue: Catalogue) -> Any:
+    """A stored number as a person reads it: with as many digits as on the screen, an enum's label, a text."""
     if math.isnan(value):
         return ""
-    if kind is Kind.BOOL:
+    if series.kind is Kind.BOOL:
         return "on" if value else "off"
-    if kind is Kind.ENUM:
-        return labels.get(int(value), int(value))
-    if kind is Kind.TEXT:
-        return catalogue.text(series, value)
-    return repr(value)
+    if series.kind is Kind.ENUM:
+        return (point.labels if point else {}).get(int(value), int(value))
+    if series.kind is Kind.TEXT:
+        return catalogue.text(series.id, value)
+    return f"{value:.{point.digits}f}" if point else repr(value)
 
 
 def _cell(value: Any) -> Any:
