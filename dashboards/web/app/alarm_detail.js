@@ -28,7 +28,8 @@ export function AlarmDetail({ alarm, off, onAcknowledge }) {
       ${over && html`<dt>${T('alarm.returned')}</dt><dd class="number">${fully(alarm.returned_at)}</dd>`}
       <dt>${T('alarm.lasted')}</dt><dd>${span(lasted)}</dd>
       <dt>${T('alarm.state')}</dt>
-      <dd>${T(`alarm.state.${alarm.state}`)}${alarm.acknowledged_by && ` · ${alarm.acknowledged_by} ${when(alarm.acknowledged_at, 'minute')}`}</dd>
+      <dd>${T(`alarm.state.${alarm.state}`)}
+        ${alarm.acknowledged_by && ` · ${alarm.acknowledged_by} ${when(alarm.acknowledged_at, 'minute')}`}</dd>
       ${alarm.count > 1 && html`<dt>${T('alarm.count')}</dt><dd>${T('alarm.count.text', { n: alarm.count })}</dd>`}
     </dl>
     ${advice && html`<h3>${T('alarm.do')}</h3><${Advice} text=${advice} />`}
@@ -44,17 +45,22 @@ export function AlarmDetail({ alarm, off, onAcknowledge }) {
 
 /** Advice with its numbered steps each on a line: 1 …; 2 … or ①…；②…。 @param {{text: string}} props */
 function Advice({ text }) {
-  const parts = text.replace(/[①-⑨]/g, '\n$&').replace(/([.:;]) ([1-9]) (?=\D)/g, '$1\n$2 ').split('\n');
+  const parts = text
+    .replace(/[①-⑨]/g, '\n$&')
+    .replace(/([.:;]) ([1-9]) (?=\D)/g, '$1\n$2 ')
+    .split('\n');
   return html`<div class="advice">${parts.map((it) => html`<p>${it.trim()}</p>`)}</div>`;
 }
 
 /** @param {{alarm: any}} props */
 function Life({ alarm }) {
-  const { data, problem, loading, retry } = useAsked(() => get(`/alarms/${alarm.id}`), `${alarm.id} ${alarm.state} ${alarm.count}`);
+  const { data, problem, loading, retry } = useAsked(
+    () => get(`/alarms/${alarm.id}`),
+    `${alarm.id} ${alarm.state} ${alarm.count}`);
   if (loading) return html`<${Loading} rows=${2} height=${24} />`;
   if (problem) return html`<${Failed} problem=${problem} retry=${retry} />`;
   return html`
-    <ol class="history">${data.changes.map((/** @type {any} */ it, /** @type {number} */ n) => html`
+    <ol class="history">${data.changes.map((it, n) => html`
       <li key=${n}><span class="number small muted nowrap">${when(it.at)}</span>
         <span class="grow">${T(`alarm.event.${it.event}`, { who: it.by })}${it.note && `: ${it.note}`}</span></li>
     `)}</ol>

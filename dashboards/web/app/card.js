@@ -72,9 +72,9 @@ export function Band({ device }) {
   const limits = limitsOf(device);
   const level = good(device, LEVEL);
   const worst = standing.value.find((it) => it.device === device.id && it.state !== 'returned' && LEVEL in it.facts);
-  const top = (/** @type {number} */ value) => `${(1 - share(limits, value)) * 100}%`;
+  const top = (value) => `${(1 - share(limits, value)) * 100}%`;
   const { lowLow, stop, start, highHigh } = /** @type {any} */ (limits);
-  const known = (/** @type {any} */ value) => typeof value === 'number';
+  const known = (value) => typeof value === 'number';
   return html`
     <div class="band level${worst?.severity || 0}" aria-hidden="true">
       ${known(stop) && known(start) && html`
@@ -89,10 +89,13 @@ export function Band({ device }) {
   `;
 }
 
-/** An hour of the level, with the normal band behind it; asked for when it comes into sight. @param {{device: any}} props */
+/**
+ * An hour of the level, with the normal band behind it; asked for when it comes into sight.
+ * @param {{device: any}} props
+ */
 function Spark({ device }) {
-  const box = useRef(/** @type {any} */ (null));
-  const [trail, setTrail] = useState(/** @type {any} */ (null));
+  const box = useRef(null);
+  const [trail, setTrail] = useState(null);
   useEffect(() => {
     const watch = new IntersectionObserver((entries) => {
       if (!entries.some((it) => it.isIntersecting)) return;
@@ -104,12 +107,13 @@ function Spark({ device }) {
     return () => watch.disconnect();
   }, [device.id]);
   void trail?.version.value;
-  const limits = /** @type {any} */ (limitsOf(device));
-  const y = (/** @type {number} */ value) => 33 - share(limits, value) * 32;
+  const limits = limitsOf(device);
+  const y = (value) => 33 - share(limits, value) * 32;
   const band = typeof limits.start === 'number' && typeof limits.stop === 'number';
   return html`
     <svg class="spark" viewBox="0 0 120 34" preserveAspectRatio="none" aria-hidden="true" ref=${box}>
-      ${band && html`<rect class="normal" x="0" width="120" y=${y(limits.start)} height=${Math.max(1, y(limits.stop) - y(limits.start))} />`}
+      ${band && html`<rect class="normal" x="0" width="120" y=${y(limits.start)}
+        height=${Math.max(1, y(limits.stop) - y(limits.start))} />`}
       ${trail && html`<path class="line" vector-effect="non-scaling-stroke" d=${line(trail, y)} />`}
     </svg>
   `;
@@ -140,6 +144,7 @@ export const Pumps = ({ device }) => html`
 
 /** @param {{pump: any}} props */
 export const Pump = ({ pump }) => html`
-  <span class="pump ${pump.kind}" role="img" title=${pump.text} aria-label="${T('pump.name', { n: pump.n })} ${pump.text}">
+  <span class="pump ${pump.kind}" role="img" title=${pump.text}
+    aria-label="${T('pump.name', { n: pump.n })} ${pump.text}">
     <b aria-hidden="true">${pump.n}</b></span>
 `;

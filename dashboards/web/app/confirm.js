@@ -30,16 +30,16 @@ export const ConfirmDialog = () =>
 /** @param {{device: any, action: any, onClose: () => void}} props */
 function Confirm({ device, action, onClose }) {
   const [args, setArgs] = useState(/** @type {Record<string, any>} */ ({}));
-  const [prepared, setPrepared] = useState(/** @type {any} */ (null));
+  const [prepared, setPrepared] = useState(null);
   const [typed, setTyped] = useState('');
   const [because, setBecause] = useState('');
-  const [problem, setProblem] = useState(/** @type {any} */ (null));
-  const [given, setGiven] = useState(/** @type {any} */ (null));
+  const [problem, setProblem] = useState(null);
+  const [given, setGiven] = useState(null);
   const [sending, setSending] = useState(false);
   const key = useRef(newKey());
   const opened = useRef(present());
   const busy = useRef(false);
-  const complete = action.args.every((/** @type {any} */ arg) => args[arg.key] !== undefined);
+  const complete = action.args.every((arg) => args[arg.key] !== undefined);
   const wish = { device: device.id, action: action.key, args };
   const expired = !given && now.value - opened.current > VALID_MS;
 
@@ -72,7 +72,7 @@ function Confirm({ device, action, onClose }) {
       const order = { ...wish, because, confirm: typed.trim() };
       setGiven(await post('/commands', order, { 'Idempotency-Key': key.current }));
     } catch (wrong) {
-      const refused = /** @type {any} */ (wrong);
+      const refused = wrong;
       if (refused.command) setGiven(refused.command);
       else setProblem(refused);
     } finally {
@@ -87,7 +87,7 @@ function Confirm({ device, action, onClose }) {
     setProblem(null);
     setArgs({ ...args });
   };
-  const onSubmit = (/** @type {Event} */ event) => {
+  const onSubmit = (event) => {
     event.preventDefault();
     give();
   };
@@ -96,9 +96,11 @@ function Confirm({ device, action, onClose }) {
     ? html`<${FollowButtons} record=${record} onClose=${onClose} />`
     : html`
         <button type="button" class="button" onClick=${onClose}>${T('cancel')}</button>
-        ${expired
-          ? html`<button type="button" class="button primary" onClick=${again}>${T('confirm.check_again')}</button>`
-          : html`<button type="submit" form="confirm-form" class="button danger" data-testid="give" disabled=${!ready}>
+        ${
+          expired
+            ? html`<button type="button" class="button primary" onClick=${again}>${T('confirm.check_again')}</button>`
+            : html`<button type="submit" form="confirm-form" class="button danger" data-testid="give"
+              disabled=${!ready}>
               ${sending ? T('confirm.giving') : T('confirm.give', { what: name(action.title) })}
             </button>`}
       `;
@@ -106,18 +108,21 @@ function Confirm({ device, action, onClose }) {
   return html`
     <${Dialog} title="${name(action.title)} — ${device.name}" onClose=${onClose} footer=${footer} testid="confirm">
       <form id="confirm-form" class="col" onSubmit=${onSubmit}>
-        ${!record && action.args.map((/** @type {any} */ arg) => html`
-          <${ArgField} key=${arg.key} arg=${arg} onChange=${(/** @type {any} */ it) => setArgs({ ...args, [arg.key]: it })} />
-        `)}
+        ${
+          !record &&
+          action.args.map((arg) => html`
+          <${ArgField} key=${arg.key} arg=${arg} onChange=${(it) => setArgs({ ...args, [arg.key]: it })} />
+        `)
+        }
         <${Plan} device=${device} action=${action} prepared=${prepared} args=${args} given=${record}
           loading=${complete && !prepared && !problem} />
         ${!record && prepared && html`
           <label class="field">${T('confirm.because')}
             <input value=${because} maxlength="500" autocomplete="off"
-              onInput=${(/** @type {any} */ event) => setBecause(event.target.value)} /></label>
+              onInput=${(event) => setBecause(event.target.value)} /></label>
           <label class="field">${T('confirm.type', { name: prepared.confirm })}
             <input data-first="1" data-testid="name" value=${typed} autocomplete="off" spellcheck=${false}
-              aria-describedby="confirm-note" onInput=${(/** @type {any} */ event) => setTyped(event.target.value)} /></label>
+              aria-describedby="confirm-note" onInput=${(event) => setTyped(event.target.value)} /></label>
         `}
         <div id="confirm-note" role="status" class="small">
           ${expired && T('confirm.expired')}
@@ -127,7 +132,8 @@ function Confirm({ device, action, onClose }) {
           <div class="outcome unknown" role="alert"><div><b>${problem.title}</b><div>${problem.detail}</div>
             ${problem.status === 0 && html`<div>${T('confirm.safe_again')}</div>`}</div></div>
         `}
-        ${record && html`<${Steps} record=${record} /><${Outcome} device=${device} record=${record} action=${action} />`}
+        ${record && html`<${Steps} record=${record} /><${Outcome} device=${device} record=${record} action=${action}
+          />`}
       </form>
     <//>
   `;
@@ -153,9 +159,12 @@ function FollowButtons({ record, onClose }) {
   `;
 }
 
-/** An argument's field; what cannot be used is not told on. @param {{arg: any, onChange: (value: any) => void}} props */
+/**
+ * An argument's field; what cannot be used is not told on.
+ * @param {{arg: any, onChange: (value: any) => void}} props
+ */
 function ArgField({ arg, onChange }) {
-  const change = (/** @type {any} */ event) => {
+  const change = (event) => {
     const number = Number(event.target.value);
     const fits = event.target.value !== '' && event.target.validity.valid && Number.isFinite(number);
     onChange(fits ? number : undefined);
@@ -163,9 +172,9 @@ function ArgField({ arg, onChange }) {
   const label = `${name(arg.title)} ${arg.unit && `(${unit(arg.unit)})`}`;
   if (arg.choices?.length) {
     return html`<label class="field">${label}
-      <select onChange=${(/** @type {any} */ event) => onChange(event.target.value || undefined)}>
+      <select onChange=${(event) => onChange(event.target.value || undefined)}>
         <option value=""></option>
-        ${arg.choices.map((/** @type {string} */ it) => html`<option value=${it}>${it}</option>`)}
+        ${arg.choices.map((it) => html`<option value=${it}>${it}</option>`)}
       </select></label>`;
   }
   return html`<label class="field">${label} ${T('confirm.range', { low: num(arg.low, 0), high: num(arg.high, 0) })}
@@ -175,7 +184,7 @@ function ArgField({ arg, onChange }) {
 
 /** A command as the stream tells it; asked for when the stream is silent. @param {any} given */
 function useFollowed(given) {
-  const [polled, setPolled] = useState(/** @type {any} */ (null));
+  const [polled, setPolled] = useState(null);
   const told = given && commands.value.get(given.id);
   const known = [told, polled, given].filter(Boolean);
   const record = known.find((it) => it.final) || known.sort((a, b) => b.receipts.length - a.receipts.length)[0] || null;

@@ -18,7 +18,12 @@ const ENDS = {
   cancelled: ['unknown', 'unknown'],
 };
 
-/** What it will change: from what it is to what it shall be. @param {any} device @param {any} action @param {any} args */
+/**
+ * What it will change: from what it is to what it shall be.
+ * @param {any} device
+ * @param {any} action
+ * @param {any} args
+ */
 function change(device, action, args) {
   const { proof } = action;
   if (!proof) return name(action.title);
@@ -58,7 +63,7 @@ export function Plan({ device, action, prepared, args, given, loading }) {
 
 /** @param {{device: any, prepared: any, safety: boolean}} props */
 function Checks({ device, prepared, safety }) {
-  const wrong = prepared.checks.filter((/** @type {any} */ it) => !it.holds);
+  const wrong = prepared.checks.filter((it) => !it.holds);
   return html`
     ${prepared.refusal && html`
       <div class="outcome bad" role="alert" data-testid="refusal"><${Icon} name="no" />
@@ -67,10 +72,12 @@ function Checks({ device, prepared, safety }) {
     ${safety && html`<p class="small muted">${T('confirm.safety')}</p>`}
     ${prepared.checks.length > 0 && html`
       <details open=${wrong.length > 0}>
-        <summary class="small">${wrong.length
-          ? T('confirm.checks.wrong', { n: wrong.length, all: prepared.checks.length })
-          : T('confirm.checks.fine', { n: prepared.checks.length })}</summary>
-        <ul class="checks small">${prepared.checks.map((/** @type {any} */ it) => html`
+        <summary class="small">${
+          wrong.length
+            ? T('confirm.checks.wrong', { n: wrong.length, all: prepared.checks.length })
+            : T('confirm.checks.fine', { n: prepared.checks.length })
+        }</summary>
+        <ul class="checks small">${prepared.checks.map((it) => html`
           <li class=${it.holds ? 'muted' : 'fails'}>
             <${Icon} name=${it.holds ? 'yes' : it.holds === null ? 'unknown' : 'no'} />
             <span>${it.holds ? '' : `${name(it.title)} · `}${sayOf(device, it.why)}</span>
@@ -83,7 +90,7 @@ function Checks({ device, prepared, safety }) {
 
 /** Sent, accepted by the device, shown by a reading: each with its time. @param {{record: any}} props */
 export function Steps({ record }) {
-  const reached = new Map(record.receipts.map((/** @type {any} */ it) => [it.stage, it]));
+  const reached = new Map(record.receipts.map((it) => [it.stage, it]));
   const next = STEPS.find((stage) => !reached.has(stage));
   return html`
     <ol class="steps" data-testid="steps" data-stage=${record.stage || 'given'}>

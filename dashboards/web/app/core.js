@@ -96,7 +96,10 @@ export function withQuery(changes) {
  */
 export const query = (key) => route.value.query.get(key) || '';
 
-/** Change the query without a step in the browser's history (filters, selections). @param {Record<string, any>} changes */
+/**
+ * Change the query without a step in the browser's history (filters, selections).
+ * @param {Record<string, any>} changes
+ */
 export const setQuery = (changes) => go(withQuery(changes), true);
 
 addEventListener('popstate', () => {

@@ -1,7 +1,8 @@
 /** A dialog: focus goes in and stays in, Esc closes, focus goes back to where it was. */
 import { html, useEffect, useRef } from './core.js';
 
-const STOPS = 'a[href], button:not([disabled]), input:not([disabled]), select:not([disabled]), textarea, [tabindex="0"]';
+const STOPS =
+  'a[href], button:not([disabled]), input:not([disabled]), select:not([disabled]), textarea, [tabindex="0"]';
 
 /**
  * @param {{title: string, onClose: () => void, footer: any, children?: any, testid?: string}} props
@@ -17,7 +18,7 @@ export function Dialog({ title, onClose, footer, children, testid }) {
     };
   }, []);
 
-  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+  const onKeyDown = (event) => {
     if (event.key === 'Escape') {
       event.stopPropagation();
       onClose();

@@ -15,12 +15,17 @@ const VERBS = /** @type {('start' | 'stop' | 'reset')[]} */ (['start', 'stop', '
 export function Faceplate({ device, pump, off }) {
   const part = `pump${pump.n}`;
   const fault = read(device, `${part}.fault`);
-  const numbers = NUMBERS.map((it) => read(device, `${part}.${it}`)).filter(Boolean).slice(0, SHOWN + 1);
+  const numbers = NUMBERS.map((it) => read(device, `${part}.${it}`))
+    .filter(Boolean)
+    .slice(0, SHOWN + 1);
   const underWay = [...commands.value.values()].find(
     (it) => !it.final && it.device === device.id && it.action.startsWith(`${part}.`),
   );
-  const verbs = VERBS.map((verb) => ({ verb, action: actionOf(device, `${part}.${verb}`), why: notNow(device, pump, verb) }))
-    .filter((it) => it.action && (it.verb !== 'reset' || !it.why));
+  const verbs = VERBS.map((verb) => ({
+    verb,
+    action: actionOf(device, `${part}.${verb}`),
+    why: notNow(device, pump, verb),
+  })).filter((it) => it.action && (it.verb !== 'reset' || !it.why));
   const speed = actionOf(device, `${part}.set_speed`);
   const start = verbs.find((it) => it.verb === 'start');
   return html`
@@ -50,7 +55,8 @@ export function Faceplate({ device, pump, off }) {
               ${T('pump.set_speed')}…</button>
           `}
         </div>
-        ${!off && start?.why && pump.kind !== 'running' && html`<p class="small muted">${T('pump.no_start')}: ${start.why}</p>`}
+        ${!off && start?.why && pump.kind !== 'running' && html`<p class="small muted">
+          ${T('pump.no_start')}: ${start.why}</p>`}
       `}
       ${underWay && html`<p class="small strong" role="status">${name(actionOf(device, underWay.action)?.title)}:
         ${' '}${T(`stage.${underWay.stage || 'given'}`)}</p>`}

@@ -4,7 +4,11 @@ import { FLOW, POWER, allPumps, isAbove, isSilent } from './station.js';
 import { GOOD, good, read } from './store.js';
 import { NOTHING, T, num, unit } from './words.js';
 
-/** Sum of a point over the stations where it is good, and how many those are. @param {any[]} stations @param {string} key */
+/**
+ * Sum of a point over the stations where it is good, and how many those are.
+ * @param {any[]} stations
+ * @param {string} key
+ */
 function sum(stations, key) {
   const values = stations.map((it) => good(it, key)).filter((it) => typeof it === 'number');
   const measured = stations.find((it) => it.plate.number.has(key));
@@ -34,23 +38,29 @@ export function Kpis({ stations }) {
   const silent = stations.filter(isSilent).length;
   const share = goodShare(stations);
   const missing = stations.length - flow.count;
+  const perVolume = num((power.total / flow.total) * 1000, 1);
+  const specific = flow.total > 0 && power.count ? T('kpi.specific', { value: perVolume }) : T('kpi.no_flow');
   return html`
     <div class="kpis">
       <${Kpi} id="flow" title=${T('kpi.flow')} value=${flow.count ? num(flow.total) : NOTHING} unit=${unit(flow.symbol)}
         note=${missing ? T('kpi.without', { n: missing }) : T('kpi.all_in')} show="" />
       <${Kpi} id="pumps" title=${T('kpi.pumps')} value=${String(running)} unit=${`/ ${pumps.length}`}
-        note=${faults ? T('kpi.faults', { n: faults }) : T('kpi.no_faults')} show=${faults ? 'fault' : 'running'} odd=${faults > 0} />
+        note=${faults ? T('kpi.faults', { n: faults }) : T('kpi.no_faults')} show=${faults ? 'fault' : 'running'}
+          odd=${faults > 0} />
       <${Kpi} id="above" title=${T('kpi.above')} value=${String(above)} unit=${T('kpi.stations', { n: above })}
         note=${T('kpi.above.note')} show="above" odd=${above > 0} />
-      <${Kpi} id="power" title=${T('kpi.power')} value=${power.count ? num(power.total) : NOTHING} unit=${unit(power.symbol)}
-        note=${flow.total > 0 && power.count ? T('kpi.specific', { value: num((power.total / flow.total) * 1000, 1) }) : T('kpi.no_flow')} show="" />
+      <${Kpi} id="power" title=${T('kpi.power')} value=${power.count ? num(power.total) : NOTHING}
+        unit=${unit(power.symbol)}
+        note=${specific} show="" />
       <${Kpi} id="good" title=${T('kpi.good')} value=${share === null ? NOTHING : num(Math.floor(share))} unit="%"
         note=${silent ? T('kpi.silent', { n: silent }) : T('kpi.no_silent')} show="silent" odd=${silent > 0} />
     </div>
   `;
 }
 
-/** @param {{id: string, title: string, value: string, unit: string, note: string, show: string, odd?: boolean}} props */
+/**
+ * @param {{id: string, title: string, value: string, unit: string, note: string, show: string, odd?: boolean}} props
+ */
 const Kpi = ({ id, title, value, unit: symbol, note, show, odd }) => html`
   <a class="panel kpi kpi-${id} live" href=${withQuery({ show })} data-testid="kpi-${id}">
     <h3>${title}</h3>

@@ -71,7 +71,8 @@ function Navigation() {
   return html`
     <nav class="nav" aria-label=${T('nav.label')}>
       ${shown.map(([url, icon]) => html`
-        <a href=${url} key=${url} aria-current=${url === here ? 'page' : null}><${Icon} name=${icon} />${T(`nav.${icon}`)}</a>
+        <a href=${url} key=${url} aria-current=${url === here ? 'page' : null}><${Icon} name=${icon} />
+          ${T(`nav.${icon}`)}</a>
       `)}
     </nav>
   `;
@@ -115,9 +116,11 @@ function Sound() {
     if (state === 'silent') unsilence();
   };
   return html`
-    <button type="button" class="button square" data-testid="sound" data-state=${state} aria-label=${T(`sound.is_${state}`)}
+    <button type="button" class="button square" data-testid="sound" data-state=${state}
+      aria-label=${T(`sound.is_${state}`)}
       title=${T(`sound.is_${state}`)} onClick=${press}>
-      <${Icon} name=${state === 'on' ? 'sound' : 'mute'} /><span class="not-phone small">${state === 'on' ? '' : T(`sound.short_${state}`)}${left}</span>
+      <${Icon} name=${state === 'on' ? 'sound' : 'mute'} /><span class="not-phone small">
+        ${state === 'on' ? '' : T(`sound.short_${state}`)}${left}</span>
     </button>
   `;
 }
@@ -127,11 +130,14 @@ const Top = () => html`
     <span class="brand not-phone">${T('brand')}<small>${name(site.value.name)}</small></span>
     <${Strip} /><${Newest} /><span class="grow only-phone" />
     <${Lamp} /><${Sound} />
-    <span class="number nowrap small not-phone" data-testid="clock" title=${zone.value}>${clock(now.value, 'day')} ${clock(now.value)}</span>
-    <button type="button" class="button square not-phone" aria-label=${T(theme.value === 'day' ? 'theme.night' : 'theme.day')}
+    <span class="number nowrap small not-phone" data-testid="clock" title=${zone.value}>
+      ${clock(now.value, 'day')} ${clock(now.value)}</span>
+    <button type="button" class="button square not-phone"
+      aria-label=${T(theme.value === 'day' ? 'theme.night' : 'theme.day')}
       data-testid="theme" onClick=${() => (theme.value = theme.value === 'day' ? 'night' : 'day')}>
       <${Icon} name=${theme.value === 'day' ? 'moon' : 'sun'} /></button>
-    <button type="button" class="button not-phone" data-testid="language" lang=${language.value === 'en' ? 'zh-CN' : 'en'}
+    <button type="button" class="button not-phone" data-testid="language"
+      lang=${language.value === 'en' ? 'zh-CN' : 'en'}
       onClick=${() => speak(language.value === 'en' ? 'zh-CN' : 'en', get)}>${T('language.other')}</button>
   </header>
 `;
@@ -139,7 +145,12 @@ const Top = () => html`
 /** What everybody must know whatever page they are on: the stream is not live. */
 function Notices() {
   const { state, ageMs } = link.value;
-  const text = state === 'off' ? T('notice.off', { age: span(ageMs) }) : state === 'lag' ? T('notice.lag', { age: span(ageMs) }) : '';
+  const text =
+    state === 'off'
+      ? T('notice.off', { age: span(ageMs) })
+      : state === 'lag'
+        ? T('notice.lag', { age: span(ageMs) })
+        : '';
   return html`<div class="notices" role="status">${text && html`
     <div class="notice" data-testid="notice"><${Icon} name="link" /><span>${text}</span></div>`}</div>`;
 }
@@ -147,13 +158,16 @@ function Notices() {
 /** Read out once when something urgent comes. */
 function Announcer() {
   const alarm = standing.value.find((it) => isUnseen(it) && it.severity <= 2);
-  return html`<div class="only-reader" aria-live="polite">${alarm
-    ? `${T(`level.${alarm.severity}`)}: ${deviceOf(alarm.device)?.name || ''} ${name(alarm.say)}` : ''}</div>`;
+  return html`<div class="only-reader" aria-live="polite">${
+    alarm ? `${T(`level.${alarm.severity}`)}: ${deviceOf(alarm.device)?.name || ''} ${name(alarm.say)}` : ''
+  }</div>`;
 }
 
 function App() {
   useEffect(() => {
-    document.title = [unseen.value.length ? `(${unseen.value.length})` : '', name(site.value?.name), 'FieldHub'].filter(Boolean).join(' ');
+    document.title = [unseen.value.length ? `(${unseen.value.length})` : '', name(site.value?.name), 'FieldHub']
+      .filter(Boolean)
+      .join(' ');
   });
   if (!session.value) return html`<${Fetched} key="login" load=${LOGIN} />`;
   return html`
@@ -191,7 +205,8 @@ async function start() {
 }
 
 addEventListener('keydown', (event) => {
-  if (event.key !== '/' || event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement) return;
+  if (event.key !== '/' || event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement)
+    return;
   const search = /** @type {HTMLElement | null} */ (document.querySelector('[data-search]'));
   if (search) {
     event.preventDefault();

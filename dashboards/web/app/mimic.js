@@ -5,7 +5,16 @@ import { good, read, standing } from './store.js';
 import { NOTHING, T, name, num, say, show, unit } from './words.js';
 
 /** Where things stand, wide and narrow; the narrow one is for a phone held upright. */
-const WIDE = { width: 820, tank: [24, 168], manifold: 292, pump: 352, header: 560, end: 676, basin: [676, 120], step: 76 };
+const WIDE = {
+  width: 820,
+  tank: [24, 168],
+  manifold: 292,
+  pump: 352,
+  header: 560,
+  end: 676,
+  basin: [676, 120],
+  step: 76,
+};
 const NARROW = { width: 372, tank: [8, 100], manifold: 184, pump: 216, header: 356, end: 356, basin: null, step: 70 };
 const TOP = 54;
 const RADIUS = 23;
@@ -18,10 +27,10 @@ export function Mimic({ device }) {
   const bottom = TOP + Math.max(2, pumps.length) * place.step + 10;
   const outletY = phone.value ? bottom + 44 : TOP + (pumps.length * place.step) / 2 - 6;
   const height = phone.value ? bottom + 96 : bottom + 18;
-  const yOf = (/** @type {number} */ n) => TOP + 28 + n * place.step;
+  const yOf = (n) => TOP + 28 + n * place.step;
   const running = pumps.map((it, n) => (it.kind === 'running' ? yOf(n) : null)).filter((it) => it !== null);
   const moves = running.length > 0;
-  const heavy = (/** @type {boolean} */ on) => (on ? 'pipe on' : 'pipe');
+  const heavy = (on) => (on ? 'pipe on' : 'pipe');
   return html`
     <svg class="mimic live" viewBox="0 0 ${place.width} ${height}" role="group" aria-label=${T('mimic.title')}>
       <${Forebay} device=${device} place=${place} bottom=${bottom} />
@@ -31,7 +40,8 @@ export function Mimic({ device }) {
       ${moves && html`
         <path class="pipe on" d="M${place.header} ${Math.min(...running, outletY)}V${Math.max(...running, outletY)}" />
       `}
-      <path class=${heavy(moves)} d=${phone.value ? `M${place.header} ${outletY}H14` : `M${place.header} ${outletY}H${place.end}`} />
+      <path class=${heavy(moves)}
+        d=${phone.value ? `M${place.header} ${outletY}H14` : `M${place.header} ${outletY}H${place.end}`} />
       <${Outlet} device=${device} place=${place} y=${outletY} bottom=${bottom} />
       ${pumps.map((pump, n) => html`
         <g key=${pump.n}>
@@ -48,9 +58,10 @@ export function Mimic({ device }) {
 function PumpMark({ device, pump, x, y }) {
   const speed = read(device, `pump${pump.n}.speed`);
   const current = read(device, `pump${pump.n}.current`);
-  const beside = pump.kind === 'running'
-    ? (phone.value ? [current] : [current, speed]).filter((it) => it && it.quality === 2).map((it) => plain(it))
-    : [];
+  const beside =
+    pump.kind === 'running'
+      ? (phone.value ? [current] : [current, speed]).filter((it) => it && it.quality === 2).map((it) => plain(it))
+      : [];
   return html`
     <g class="mimic-pump ${pump.kind}">
       <circle cx=${x} cy=${y} r=${RADIUS} />
@@ -68,7 +79,7 @@ function Forebay({ device, place, bottom }) {
   const level = read(device, LEVEL);
   const rack = read(device, RACK);
   const inside = bottom - TOP - 4;
-  const yOf = (/** @type {number} */ value) => bottom - share(limits, value) * inside;
+  const yOf = (value) => bottom - share(limits, value) * inside;
   const known = level && level.quality !== 0 && typeof level.value === 'number';
   const alarm = standing.value.find((it) => it.device === device.id && it.state !== 'returned' && LEVEL in it.facts);
   return html`
@@ -76,7 +87,8 @@ function Forebay({ device, place, bottom }) {
     ${rack && rack.quality === 2 && html`
       <text class="soft" x=${left} y="40">${name(rack.point.title)} ${plain(rack)}</text>
     `}
-    ${known && html`<rect class="water" x=${left} y=${yOf(level.value)} width=${width} height=${bottom - yOf(level.value)} />`}
+    ${known && html`<rect class="water" x=${left} y=${yOf(level.value)} width=${width}
+      height=${bottom - yOf(level.value)} />`}
     <path class="wall" d="M${left} ${TOP}V${bottom}H${left + width}V${TOP}" />
     ${limitLabels(limits, yOf).map((it) => html`
       <g key=${it.key}>
@@ -84,7 +96,8 @@ function Forebay({ device, place, bottom }) {
         <text class="soft" x=${left + width + 6} y=${it.textY + 4}>${T(`limit.${it.key}`)} ${num(it.value, 2)}</text>
       </g>
     `)}
-    <${Box} reading=${level} x=${left + 12} y=${known ? Math.min(bottom - 40, yOf(level.value) + 8) : bottom - 62} width=${width - 24} level=${alarm?.severity || 0}
+    <${Box} reading=${level} x=${left + 12} y=${known ? Math.min(bottom - 40, yOf(level.value) + 8) : bottom - 62}
+      width=${width - 24} level=${alarm?.severity || 0}
       href="/point/${device.id}/${LEVEL}" />
   `;
 }
@@ -93,7 +106,13 @@ function Forebay({ device, place, bottom }) {
 function limitLabels(limits, yOf) {
   const known = ['highHigh', 'start', 'stop', 'lowLow']
     .filter((key) => typeof limits[key] === 'number')
-    .map((key) => ({ key, value: limits[key], y: yOf(limits[key]), textY: 0, far: key === 'highHigh' || key === 'lowLow' }))
+    .map((key) => ({
+      key,
+      value: limits[key],
+      y: yOf(limits[key]),
+      textY: 0,
+      far: key === 'highHigh' || key === 'lowLow',
+    }))
     .sort((a, b) => a.y - b.y);
   known.forEach((it, n) => {
     it.textY = n ? Math.max(it.y, known[n - 1].textY + LABEL_GAP) : it.y;
@@ -117,7 +136,8 @@ function Outlet({ device, place, y, bottom }) {
   }
   const [left, width] = place.basin;
   return html`
-    <${Box} reading=${read(device, FLOW)} x=${place.header + 8} y=${y - 42} width=${100} href="/point/${device.id}/${FLOW}" />
+    <${Box} reading=${read(device, FLOW)} x=${place.header + 8} y=${y - 42} width=${100}
+      href="/point/${device.id}/${FLOW}" />
     <path class="arrow ${moves ? 'on' : ''}" d="M${place.end - 18} ${y - 9}l16 9 -16 9z" />
     <text class="soft" x=${place.header + 10} y=${y + 22}>${told[0]}</text>
     <text class="soft" x=${place.header + 10} y=${y + 39}>${told[1]}</text>
@@ -131,7 +151,10 @@ function Outlet({ device, place, y, bottom }) {
 /** A value with its unit, as text. @param {any} reading */
 const plain = ({ point, value, quality }) => `${quality ? show(point, value) : NOTHING} ${unit(point.unit)}`;
 
-/** A value in a box. @param {{reading: any, x: number, y: number, width: number, level?: number, href: string}} props */
+/**
+ * A value in a box.
+ * @param {{reading: any, x: number, y: number, width: number, level?: number, href: string}} props
+ */
 function Box({ reading, x, y, width, level = 0, href }) {
   if (!reading) return null;
   const bad = reading.quality === 0 || reading.value === null;

@@ -26,6 +26,7 @@ export const isStation = (device) => device.plate.number.has(LEVEL) || device.pl
 /**
  * The station's own limits, and the span that level bands and mimics draw. A limit that is not known is null.
  * @param {Device} device
+ * @returns {any} {lowLow, stop, start, highHigh, low, high}
  */
 export function limitsOf(device) {
   const told = /** @type {Record<string, number | null>} */ ({});
@@ -54,9 +55,9 @@ export function isAbove(device) {
 /** The numbers of its pumps: 1, 2, 3. @param {Device} device @returns {number[]} */
 export const pumpsOf = (device) =>
   device.plate.points
-    .map((/** @type {any} */ point) => /^pump(\d+)\.state$/.exec(point.key))
+    .map((point) => /^pump(\d+)\.state$/.exec(point.key))
     .filter(Boolean)
-    .map((/** @type {any} */ found) => Number(found[1]));
+    .map((found) => Number(found[1]));
 
 /**
  * How a pump does: {n, kind, text, reading}; kind is one of running, moving, stopped, fault, locked, local, unknown.
@@ -88,7 +89,7 @@ export function isSilent(device) {
 }
 
 /** An action of the device, or null. @param {Device} device @param {string} key */
-export const actionOf = (device, key) => device.plate.actions.find((/** @type {any} */ it) => it.key === key) || null;
+export const actionOf = (device, key) => device.plate.actions.find((it) => it.key === key) || null;
 
 /**
  * Why a pump cannot be told so now, in words; '' when it can. The guard decides again when it is asked.

@@ -15,7 +15,7 @@ export const GOOD = 2;
 const UNSEEN = ['unacknowledged', 'returned'];
 
 /** {name, zone, language, demo, version, users?}: null until asked. */
-export const site = signal(/** @type {any} */ (null));
+export const site = signal(null);
 /** undefined: not known yet; null: nobody is signed in. */
 export const session = signal(/** @type {any} */ (undefined));
 /** Whether this person may do something: 'acknowledge', 'command', 'commission', … @param {string} right */
@@ -147,8 +147,8 @@ async function takeSnapshot() {
       ({ epoch, number } = told);
       setNow(told.now);
       for (const device of devices.value) device.state.value = told.states[device.id] || null;
-      alarms.value = new Map(told.alarms.map((/** @type {any} */ it) => [it.id, it]));
-      commands.value = new Map([...commands.value, ...told.commands.map((/** @type {any} */ it) => [it.id, it])]);
+      alarms.value = new Map(told.alarms.map((it) => [it.id, it]));
+      commands.value = new Map([...commands.value, ...told.commands.map((it) => [it.id, it])]);
       loaded.value = 'full';
     });
   } catch (problem) {
@@ -161,14 +161,14 @@ async function takeSnapshot() {
 
 async function takeRoster() {
   const told = await get('/roster');
-  const plates = told.plates.map((/** @type {any} */ plate) => ({
+  const plates = told.plates.map((plate) => ({
     ...plate,
-    number: new Map(plate.points.map((/** @type {any} */ point, /** @type {number} */ n) => [point.key, n])),
+    number: new Map(plate.points.map((point, n) => [point.key, n])),
   }));
   const { id, name, kind, area, profile, plate } = told.devices;
   const before = byId.value;
   areas.value = told.areas;
-  devices.value = id.map((/** @type {string} */ it, /** @type {number} */ n) => ({
+  devices.value = id.map((it, n) => ({
     id: it,
     name: name[n],
     kind: kind[n],
@@ -196,7 +196,7 @@ function listen(message) {
 
 // ---- one stream for all tabs ----------------------------------------------------------------------------------------
 
-let tell = (/** @type {string} */ _order) => {};
+let tell = (_order) => {};
 
 /** Join the browser's stream, or have one of our own where there are no shared workers. */
 function join() {

@@ -70,13 +70,13 @@ function add(trail, at, value) {
 /** @param {Trail} trail @param {import('./store.js').Device} device @param {string} key */
 async function fill(trail, device, key) {
   const start = present() - SPAN_MS;
-  const query = `points=${encodeURIComponent(key)}&from=${Math.round(start)}&step=${STEP_MS / 1000}`;
+  const query = `points=${encodeURIComponent(key)}&from=${Math.round(start)}&step=${STEP_MS / 1000}&agg=last`;
   try {
     const told = await get(`/devices/${encodeURIComponent(device.id)}/series?${query}`);
     const [{ start_ms: starts, last }] = told.series;
     const first = trail.times[0] ?? Infinity;
-    const older = starts.filter((/** @type {number} */ at) => at + STEP_MS / 2 < first);
-    trail.times.unshift(...older.map((/** @type {number} */ at) => at + STEP_MS / 2));
+    const older = starts.filter((at) => at + STEP_MS / 2 < first);
+    trail.times.unshift(...older.map((at) => at + STEP_MS / 2));
     trail.values.unshift(...last.slice(0, older.length));
     trail.version.value += 1;
   } catch {

@@ -26,7 +26,7 @@ function uplot() {
     sheet.href = `${ASSETS}/vendor/uplot.css`;
     const script = document.createElement('script');
     script.src = `${ASSETS}/vendor/uplot.js`;
-    script.onload = () => done(/** @type {any} */ (window).uPlot);
+    script.onload = () => done(window.uPlot);
     script.onerror = fail;
     document.head.append(sheet, script);
   });
@@ -40,11 +40,11 @@ function uplot() {
 export function Trend({ device, point: key, spanMs, height = 220, sync, lines = [] }) {
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const readout = useRef(/** @type {HTMLElement | null} */ (null));
-  const chart = useRef(/** @type {any} */ (null));
-  const [columns, setColumns] = useState(/** @type {any} */ (null));
-  const [problem, setProblem] = useState(/** @type {any} */ (null));
+  const chart = useRef(null);
+  const [columns, setColumns] = useState(null);
+  const [problem, setProblem] = useState(null);
   const [round, setRound] = useState(0);
-  const { point } = /** @type {any} */ (read(device, key));
+  const { point } = read(device, key);
   const drawn = lines.filter((it) => typeof it.value === 'number');
   const place = `${device.id}/${key}/${spanMs}`;
 
@@ -73,7 +73,15 @@ export function Trend({ device, point: key, spanMs, height = 220, sync, lines = 
     uplot().then((uPlot) => {
       if (over || !box.current) return;
       const it = new uPlot(
-        plotOptions(uPlot, { width: box.current.clientWidth, height, point, lines: drawn, columns, sync, readout: readout.current }),
+        plotOptions(uPlot, {
+          width: box.current.clientWidth,
+          height,
+          point,
+          lines: drawn,
+          columns,
+          sync,
+          readout: readout.current,
+        }),
         columns.data,
         box.current,
       );
@@ -94,7 +102,8 @@ export function Trend({ device, point: key, spanMs, height = 220, sync, lines = 
 
   if (problem) return html`<${Failed} problem=${problem} retry=${() => setRound(round + 1)} />`;
   return html`
-    <div class="trend-head"><h3><a href="/point/${device.id}/${key}">${name(point.title)}</a></h3><div ref=${readout}></div></div>
+    <div class="trend-head"><h3><a href="/point/${device.id}/${key}">${name(point.title)}</a></h3><div ref=${readout}>
+      </div></div>
     <div class="trend" ref=${box} role="img" data-testid="trend" data-point=${key} data-ready=${ready}
       style=${{ minHeight: `${height}px` }} aria-label=${summary(point, ready ? columns : null)}>
       ${ready && !columns.data[0].length && html`<p class="trend-empty muted">${T('trend.empty')}</p>`}
@@ -104,18 +113,23 @@ export function Trend({ device, point: key, spanMs, height = 220, sync, lines = 
 
 /** What the curve says, for those who cannot see it. @param {any} point @param {any} columns */
 function summary(point, columns) {
-  const values = columns ? columns.data[1].filter((/** @type {any} */ it) => it !== null) : [];
+  const values = columns ? columns.data[1].filter((it) => it !== null) : [];
   if (!values.length) return name(point.title);
-  const low = values.reduce((/** @type {number} */ a, /** @type {number} */ b) => Math.min(a, b));
-  const high = values.reduce((/** @type {number} */ a, /** @type {number} */ b) => Math.max(a, b));
-  return T('trend.summary', { point: name(point.title), low: show(point, low), high: show(point, high), unit: unit(point.unit) });
+  const low = values.reduce((a, b) => Math.min(a, b));
+  const high = values.reduce((a, b) => Math.max(a, b));
+  return T('trend.summary', {
+    point: name(point.title),
+    low: show(point, low),
+    high: show(point, high),
+    unit: unit(point.unit),
+  });
 }
 
 /**
  * Let the chart grow with live values and run with the clock, unless somebody has looked closer.
  * @returns {() => void} to stop it
  */
-function follow(/** @type {any} */ chart, /** @type {string} */ id, /** @type {string} */ key, /** @type {any} */ columns, spanMs = 0) {
+function follow(chart, id, key, columns, spanMs = 0) {
   const { data } = columns;
   const run = () => {
     const end = present() / 1000;

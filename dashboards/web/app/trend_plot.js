@@ -14,9 +14,9 @@ export function toColumns(told, intervalS) {
   const buckets = told.step_ms !== null;
   const times = buckets ? it.start_ms : it.at_ms;
   const shift = buckets ? told.step_ms / 2 : 0;
-  const sources = buckets ? [it.mean, it.min, it.max] : [it.value.map((/** @type {any} */ v, /** @type {number} */ n) => (it.quality[n] ? v : null))];
+  const sources = buckets ? [it.mean, it.min, it.max] : [it.value.map((v, n) => (it.quality[n] ? v : null))];
   const quietMs = Math.max(GAP_INTERVALS * intervalS, LEAST_GAP_S) * 1000 + (told.step_ms || 0);
-  const data = /** @type {any[][]} */ ([[], ...sources.map(() => [])]);
+  const data = [[], ...sources.map(() => [])];
   for (let n = 0; n < times.length; n += 1) {
     if (n && times[n] - times[n - 1] > quietMs) {
       data[0].push((times[n - 1] + 1 + shift) / 1000);
@@ -33,46 +33,63 @@ const colour = (token) => getComputedStyle(document.documentElement).getProperty
 
 /**
  * @param {any} uPlot
- * @param {{width: number, height: number, point: any, lines: any[], columns: any, sync?: string, readout: HTMLElement | null}} how
+ * @param {{width: number, height: number, point: any, lines: any[], columns: any, sync?: string,
+ *   readout: HTMLElement | null}} how
  */
 export function plotOptions(uPlot, { width, height, point, lines, columns, sync, readout }) {
   const { buckets, codes } = columns;
   const ink = colour('--ink-2');
   const font = `12px ${colour('--font')}`;
-  const axis = { stroke: ink, font, grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line'), size: 5 } };
+  const axis = {
+    stroke: ink,
+    font,
+    grid: { stroke: colour('--line'), width: 1 },
+    ticks: { stroke: colour('--line'), size: 5 },
+  };
   const pen = { stroke: colour('--proc-on'), width: 1.6, points: { show: false }, spanGaps: false };
-  const told = (/** @type {any} */ _chart, /** @type {any} */ value) =>
+  const told = (_chart, value) =>
     value === null || value === undefined ? '' : `${inWords(point, codes, value)} ${unit(point.unit)}`;
   const edge = { stroke: 'transparent', points: { show: false }, value: told };
   return {
     width,
     height,
-    tzDate: (/** @type {number} */ seconds) => uPlot.tzDate(new Date(seconds * 1000), zone.value),
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone.value),
     cursor: { drag: { x: true, y: false, uni: 10 }, points: { size: 7 }, ...(sync ? { sync: { key: sync } } : {}) },
     scales: {
       x: { time: true },
-      y: { range: (/** @type {any} */ _c, /** @type {number} */ low, /** @type {number} */ high) => range(low, high, lines, point) },
+      y: { range: (_c, low, high) => range(low, high, lines, point) },
     },
     axes: [
-      { ...axis, size: 30, values: (/** @type {any} */ _c, /** @type {number[]} */ marks, _i = 0, _s = 0, step = 0) => marks.map((s) => mark(s, step)) },
-      { ...axis, size: 56, values: (/** @type {any} */ _c, /** @type {number[]} */ marks) => marks.map((it) => axisMark(point, codes, it)) },
+      { ...axis, size: 30, values: (_c, marks, _i = 0, _s = 0, step = 0) => marks.map((s) => mark(s, step)) },
+      { ...axis, size: 56, values: (_c, marks) => marks.map((it) => axisMark(point, codes, it)) },
     ],
     series: [
-      { label: T('alarm.time'), value: (/** @type {any} */ _c, /** @type {any} */ s) => (s === null ? '' : `${clock(s * 1000, 'day')} ${clock(s * 1000)}`) },
+      { label: T('alarm.time'), value: (_c, s) => (s === null ? '' : `${clock(s * 1000, 'day')} ${clock(s * 1000)}`) },
       { ...pen, label: name(point.title), value: told },
-      ...(buckets ? [{ ...edge, label: '↓' }, { ...edge, label: '↑' }] : []),
+      ...(buckets
+        ? [
+            { ...edge, label: '↓' },
+            { ...edge, label: '↑' },
+          ]
+        : []),
     ],
     bands: buckets ? [{ series: [3, 2], fill: colour('--norm') }] : [],
-    legend: { show: true, mount: (/** @type {any} */ _c, /** @type {HTMLElement} */ table) => readout?.replaceChildren(table) },
+    legend: { show: true, mount: (_c, table) => readout?.replaceChildren(table) },
     hooks: {
-      drawClear: [(/** @type {any} */ chart) => limits(chart, lines, font)],
-      setSelect: [(/** @type {any} */ chart) => chart.select.width > 0 && (chart.zoomed = true)],
-      ready: [(/** @type {any} */ chart) => chart.over.addEventListener('dblclick', () => (chart.zoomed = false))],
+      drawClear: [(chart) => limits(chart, lines, font)],
+      setSelect: [(chart) => chart.select.width > 0 && (chart.zoomed = true)],
+      ready: [(chart) => chart.over.addEventListener('dblclick', () => (chart.zoomed = false))],
     },
   };
 }
 
-/** Room for the values and for the limits. @param {any} low @param {any} high @param {any[]} lines @param {any} point */
+/**
+ * Room for the values and for the limits.
+ * @param {any} low
+ * @param {any} high
+ * @param {any[]} lines
+ * @param {any} point
+ */
 function range(low, high, lines, point) {
   const all = [low, high, ...lines.map((it) => it.value)].filter((it) => typeof it === 'number' && Number.isFinite(it));
   if (!all.length) return [0, 1];
@@ -87,7 +104,12 @@ function mark(seconds, step) {
   return step >= 86_400 || text === '00:00' ? clock(seconds * 1000, 'day').slice(5) : text;
 }
 
-/** A stored number as people know it: an enum's code is its label. @param {any} point @param {any} codes @param {any} value */
+/**
+ * A stored number as people know it: an enum's code is its label.
+ * @param {any} point
+ * @param {any} codes
+ * @param {any} value
+ */
 function inWords(point, codes, value) {
   if (point.kind === 'bool') return show(point, value >= 0.5);
   return point.kind === 'number' ? show(point, value) : show(point, codes[Math.round(value)] ?? null);
@@ -96,7 +118,9 @@ function inWords(point, codes, value) {
 /** A mark of the value axis. @param {any} point @param {any} codes @param {number} value */
 function axisMark(point, codes, value) {
   if (point.kind === 'number') return String(Math.round(value * 1000) / 1000);
-  return Number.isInteger(value) && (point.kind !== 'bool' || value === 0 || value === 1) ? inWords(point, codes, value) : '';
+  return Number.isInteger(value) && (point.kind !== 'bool' || value === 0 || value === 1)
+    ? inWords(point, codes, value)
+    : '';
 }
 
 /** A live value as it is stored. @param {any} codes @param {any} value */

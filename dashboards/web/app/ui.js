@@ -118,7 +118,7 @@ export const Search = ({ value, label, onInput }) => html`
   <span class="search">
     <${Icon} name="search" />
     <input type="search" data-search="1" aria-label=${label} placeholder=${label} value=${value}
-      onInput=${(/** @type {any} */ event) => onInput(event.target.value)} />
+      onInput=${(event) => onInput(event.target.value)} />
   </span>
 `;
 

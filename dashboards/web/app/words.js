@@ -116,9 +116,12 @@ export function show(point, value) {
   if (typeof value === 'boolean') return T(value ? 'value.true' : 'value.false');
   if (typeof value === 'number') return num(value, point?.digits ?? 2);
   if (Array.isArray(value)) return value.map((it) => num(it, 5)).join(', ');
-  const known = new Map((point?.labels || []).map((/** @type {any} */ it) => [it.label, name(it.title)]));
+  const known = new Map((point?.labels || []).map((it) => [it.label, name(it.title)]));
   if (known.has(value)) return known.get(value);
-  return value.split(', ').map((/** @type {string} */ it) => known.get(it) || it).join(T('value.and'));
+  return value
+    .split(', ')
+    .map((it) => known.get(it) || it)
+    .join(T('value.and'));
 }
 
 // ---- time -----------------------------------------------------------------------------------------------------------

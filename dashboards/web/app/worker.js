@@ -32,7 +32,7 @@ export function keepStream(tell) {
     const pause = PAUSE_MS[Math.min(tries++, PAUSE_MS.length - 1)];
     timer = setTimeout(open, pause * (0.8 + 0.4 * Math.random()));
   };
-  const note = (/** @type {MessageEvent} */ event, /** @type {any} */ message) => {
+  const note = (event, message) => {
     heard = Date.now();
     tries = 0;
     if (event.lastEventId) lastId = event.lastEventId;
@@ -86,10 +86,10 @@ if (typeof SharedWorkerGlobalScope !== 'undefined') {
     else if (last.state !== 'live') last = { state: 'live' };
     for (const tab of tabs) tab.postMessage(message);
   });
-  addEventListener('connect', (/** @type {any} */ event) => {
+  addEventListener('connect', (event) => {
     const tab = event.ports[0];
     tabs.add(tab);
-    tab.onmessage = (/** @type {MessageEvent} */ message) => {
+    tab.onmessage = (message) => {
       if (message.data === 'leave') tabs.delete(tab);
       if (message.data === 'leave' && !tabs.size) stream.close();
       if (message.data === 'open' && !stream.running) stream.open();

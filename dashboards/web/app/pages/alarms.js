@@ -38,20 +38,20 @@ function useSteadyOrder() {
   }, [ids.join()]);
   const byId = new Map(wanted.map((it) => [it.id, it]));
   const rows = (order.length ? order : ids).map((it) => byId.get(it)).filter(Boolean);
-  return { rows, fresh: held.current ? fresh : 0, settle, hold: (/** @type {boolean} */ it) => (held.current = it) };
+  return { rows, fresh: held.current ? fresh : 0, settle, hold: (it) => (held.current = it) };
 }
 
 export function Alarms() {
   const { rows, fresh, settle, hold } = useSteadyOrder();
-  const [problem, setProblem] = useState(/** @type {any} */ (null));
-  const list = useRef(/** @type {any} */ (null));
+  const [problem, setProblem] = useState(null);
+  const list = useRef(null);
   if (loaded.value === 'empty') return html`<${Loading} rows=${8} height=${36} />`;
   if (loaded.value !== 'full') return html`<${Failed} problem=${loaded.value} retry=${snapshot} />`;
   const chosen = rows.find((it) => it.id === query('id')) || null;
   const off = whyNoAcknowledge();
   const bulk = rows.filter((it) => isUnseen(it) && it.severity >= 3).slice(0, AT_ONCE);
 
-  const acknowledge = (/** @type {any} */ alarm) => {
+  const acknowledge = (alarm) => {
     if (!alarm || !isUnseen(alarm) || off) return;
     setProblem(null);
     const at = rows.indexOf(alarm);
@@ -63,7 +63,7 @@ export function Alarms() {
     setProblem(null);
     post('/alarms/acknowledge', { ids: bulk.map((it) => it.id), note: '' }).then(settle, setProblem);
   };
-  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+  const onKeyDown = (event) => {
     const at = rows.findIndex((it) => it.id === chosen?.id);
     const to = event.key === 'ArrowDown' ? at + 1 : event.key === 'ArrowUp' ? Math.max(0, at - 1) : null;
     if (to !== null && rows[to]) setQuery({ id: rows[to].id });
@@ -78,7 +78,8 @@ export function Alarms() {
       <${AlarmFilters} />
       <span class="grow" />
       ${bulk.length > 0 && html`
-        <button type="button" class="button no-print" data-testid="ack-all" disabled=${Boolean(off)} title=${off || null}
+        <button type="button" class="button no-print" data-testid="ack-all" disabled=${Boolean(off)}
+          title=${off || null}
           onClick=${acknowledgeAll}>${T('alarms.ack_low', { n: bulk.length })}</button>
       `}
     </div>
@@ -88,17 +89,21 @@ export function Alarms() {
     <div class="alarms ${chosen ? 'chosen' : ''}">
       <div class="panel alarm-list" onMouseEnter=${() => hold(true)} onMouseLeave=${() => (hold(false), settle())}
         onFocusIn=${() => hold(true)} onFocusOut=${() => hold(false)}>
-        ${fresh > 0 && html`<button type="button" class="button primary fresh" onClick=${settle}>${T('alarms.fresh', { n: fresh })}</button>`}
-        ${rows.length === 0
-          ? html`<${Empty} icon="yes" title=${T(standing.value.length ? 'alarms.nothing' : 'alarms.calm')} />`
-          : html`<div class="scroll" tabindex="0" role="region" aria-label=${T('alarms.list')} ref=${list}
+        ${fresh > 0 && html`<button type="button" class="button primary fresh" onClick=${settle}>
+          ${T('alarms.fresh', { n: fresh })}</button>`}
+        ${
+          rows.length === 0
+            ? html`<${Empty} icon="yes" title=${T(standing.value.length ? 'alarms.nothing' : 'alarms.calm')} />`
+            : html`<div class="scroll" tabindex="0" role="region" aria-label=${T('alarms.list')} ref=${list}
               data-testid="alarm-list" onKeyDown=${onKeyDown}><${Rows} rows=${rows} chosen=${chosen} /></div>`}
         <p class="small muted not-phone keys">${T('alarms.keys')}</p>
       </div>
       <aside class="panel alarm-aside" aria-label=${T('alarm.title')}>
-        ${chosen
-          ? html`<${AlarmDetail} key=${chosen.id} alarm=${chosen} off=${off} onAcknowledge=${() => acknowledge(chosen)} />`
-          : html`<${Empty} icon="alarms" title=${T('alarms.choose')} />`}
+        ${
+          chosen
+            ? html`<${AlarmDetail} key=${chosen.id} alarm=${chosen} off=${off}
+              onAcknowledge=${() => acknowledge(chosen)} />`
+            : html`<${Empty} icon="alarms" title=${T('alarms.choose')} />`}
       </aside>
     </div>
   `;
@@ -107,17 +112,18 @@ export function Alarms() {
 function AlarmFilters() {
   const state = STATES.includes(query('state')) ? query('state') : 'standing';
   const towns = areas.value.filter((it) => areas.value.some((up) => up.code === it.parent && !up.parent));
-  const change = (/** @type {any} */ told) => setQuery({ ...told, id: '' });
+  const change = (told) => setQuery({ ...told, id: '' });
   return html`
     <${Segments} label=${T('alarms.state')} value=${state} options=${STATES.map((it) => [it, T(`alarms.${it}`)])}
-      onChange=${(/** @type {string} */ it) => change({ state: it === 'standing' ? '' : it })} />
+      onChange=${(it) => change({ state: it === 'standing' ? '' : it })} />
     <${Segments} label=${T('alarms.level')} value=${query('p') || '0'}
       options=${[['0', T('alarms.all_levels')], ...['1', '2', '3', '4'].map((it) => [it, T(`level.${it}`)])]}
-      onChange=${(/** @type {string} */ it) => change({ p: it === '0' ? '' : it })} />
+      onChange=${(it) => change({ p: it === '0' ? '' : it })} />
     <select aria-label=${T('overview.town')} value=${query('town')}
-      onChange=${(/** @type {any} */ event) => change({ town: event.target.value })}>
+      onChange=${(event) => change({ town: event.target.value })}>
       <option value="">${T('overview.all_towns')}</option>
-      ${towns.map((it) => html`<option key=${it.code} value=${it.code} selected=${it.code === query('town')}>${it.name}</option>`)}
+      ${towns.map((it) => html`<option key=${it.code} value=${it.code} selected=${it.code === query('town')}>
+        ${it.name}</option>`)}
     </select>
   `;
 }
@@ -126,7 +132,8 @@ function AlarmFilters() {
 const Rows = ({ rows, chosen }) => html`
   <table class="table pick alarm-table">
     <thead><tr>
-      <th scope="col">${T('alarm.level')}</th><th scope="col">${T('alarm.time')}</th><th scope="col">${T('alarm.source')}</th>
+      <th scope="col">${T('alarm.level')}</th><th scope="col">${T('alarm.time')}</th><th scope="col">
+        ${T('alarm.source')}</th>
       <th scope="col">${T('alarm.message')}</th><th scope="col" class="right">${T('alarm.fact')}</th>
       <th scope="col">${T('alarm.state')}</th><th scope="col" class="right">${T('alarm.count')}</th>
     </tr></thead>
@@ -147,7 +154,8 @@ function Row({ alarm, chosen }) {
       <td class="nowrap">${device?.name || alarm.device}</td>
       <td class="message">${name(alarm.say)}</td>
       <td class="number nowrap right">${point ? `${show(point, value)} ${unit(point.unit)}` : NOTHING}</td>
-      <td><span class="tag ${alarm.state === 'unacknowledged' ? 'strong' : ''}">${T(`alarm.state.${alarm.state}`)}</span></td>
+      <td><span class="tag ${alarm.state === 'unacknowledged' ? 'strong' : ''}">${T(`alarm.state.${alarm.state}`)}
+        </span></td>
       <td class="number right">${alarm.count > 1 ? `×${alarm.count}` : ''}</td>
     </tr>
   `;

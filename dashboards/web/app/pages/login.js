@@ -9,13 +9,13 @@ import { LANGUAGES, T, language, name, speak } from '../words.js';
 export function Login() {
   const [who, setWho] = useState('');
   const [password, setPassword] = useState('');
-  const [problem, setProblem] = useState(/** @type {any} */ (null));
+  const [problem, setProblem] = useState(null);
   const [busy, setBusy] = useState(false);
   const first = useRef(/** @type {HTMLInputElement | null} */ (null));
   useEffect(() => first.current?.focus(), []);
   const { users = [] } = site.value;
 
-  const signIn = async (/** @type {string} */ user, /** @type {string} */ secret) => {
+  const signIn = async (user, secret) => {
     setBusy(true);
     setProblem(null);
     unlock();
@@ -27,7 +27,7 @@ export function Login() {
       setBusy(false);
     }
   };
-  const onSubmit = (/** @type {Event} */ event) => {
+  const onSubmit = (event) => {
     event.preventDefault();
     if (!busy) signIn(who, password);
   };
@@ -40,20 +40,21 @@ export function Login() {
         <p class="muted">${T('brand')}</p>
         <label class="field">${T('login.name')}
           <input ref=${first} name="username" autocomplete="username" autocapitalize="none" required value=${who}
-            onInput=${(/** @type {any} */ event) => setWho(event.target.value)} /></label>
+            onInput=${(event) => setWho(event.target.value)} /></label>
         <label class="field">${T('login.password')}
           <input name="password" type="password" autocomplete="current-password" required value=${password}
-            onInput=${(/** @type {any} */ event) => setPassword(event.target.value)} /></label>
+            onInput=${(event) => setPassword(event.target.value)} /></label>
         <div role="alert">${problem && html`<div class="outcome bad"><${Icon} name="warning" />
           <div><b>${problem.title}</b><div>${problem.detail}</div></div></div>`}</div>
         <button type="submit" class="button primary" disabled=${busy}>${T(busy ? 'login.busy' : 'login.go')}</button>
         ${users.length > 0 && html`
           <div class="login-demo">
             <h2>${T('login.demo')}</h2><p class="small muted">${T('login.demo.note')}</p>
-            <div class="choices">${users.map((/** @type {any} */ it) => html`
+            <div class="choices">${users.map((it) => html`
               <button type="button" class="button" key=${it.name} disabled=${busy} data-testid="demo-${it.name}"
                 onClick=${() => signIn(it.name, it.password)}>
-                <span><b>${it.name}</b> <span class="small muted">${it.roles.map((/** @type {string} */ role) => T(`role.${role}`)).join(', ')}</span></span>
+                <span><b>${it.name}</b> <span class="small muted">
+                  ${it.roles.map((role) => T(`role.${role}`)).join(', ')}</span></span>
               </button>
             `)}</div>
           </div>
@@ -64,7 +65,8 @@ export function Login() {
               onClick=${() => speak(it, get)}>${T(`language.${it}`)}</button>
           `)}
           <span class="grow" />
-          <button type="button" class="button quiet square" aria-label=${T(theme.value === 'day' ? 'theme.night' : 'theme.day')}
+          <button type="button" class="button quiet square"
+            aria-label=${T(theme.value === 'day' ? 'theme.night' : 'theme.day')}
             onClick=${() => (theme.value = theme.value === 'day' ? 'night' : 'day')}>
             <${Icon} name=${theme.value === 'day' ? 'moon' : 'sun'} /></button>
         </div>

@@ -10,29 +10,36 @@ export function Me() {
   const who = session.value;
   const signOut = () => end('/session').then(leave, leave);
   return html`
-    <div class="page-head"><h1>${who.full_name || who.name}</h1><span class="muted">${who.name}</span><span class="grow" />
-      <button type="button" class="button" data-testid="sign-out" onClick=${signOut}><${Icon} name="leave" />${T('me.out')}</button></div>
+    <div class="page-head"><h1>${who.full_name || who.name}</h1><span class="muted">${who.name}</span><span
+      class="grow" />
+      <button type="button" class="button" data-testid="sign-out" onClick=${signOut}><${Icon} name="leave" />
+        ${T('me.out')}</button></div>
     <div class="me">
       <section class="panel" aria-label=${T('me.screen')}>
         <header><h2>${T('me.screen')}</h2></header>
         <div class="col">
           <${Choice} label=${T('me.language')}><${Segments} label=${T('me.language')} value=${language.value}
-            options=${LANGUAGES.map((it) => [it, T(`language.${it}`)])} onChange=${(/** @type {string} */ it) => speak(it, get)} /><//>
+            options=${LANGUAGES.map((it) => [it, T(`language.${it}`)])} onChange=${(it) => speak(it, get)} /><//>
           <${Choice} label=${T('me.light')}><${Segments} label=${T('me.light')} value=${theme.value}
             options=${['day', 'night'].map((it) => [it, T(`theme.${it}`)])}
-            onChange=${(/** @type {string} */ it) => (theme.value = it)} /><//>
+            onChange=${(it) => (theme.value = it)} /><//>
           <${Choice} label=${T('me.sound')}><${Segments} label=${T('me.sound')} value=${wanted.value ? 'on' : 'off'}
             options=${['on', 'off'].map((it) => [it, T(`sound.${it}`)])}
-            onChange=${(/** @type {string} */ it) => { wanted.value = it === 'on'; unlock(); }} /><//>
-          ${soundState() === 'on' && html`<button type="button" class="button" onClick=${silence}>${T('sound.silence')}</button>`}
-          ${soundState() === 'silent' && html`<button type="button" class="button" onClick=${unsilence}>${T('sound.unsilence')}</button>`}
+            onChange=${(it) => {
+              wanted.value = it === 'on';
+              unlock();
+            }} /><//>
+          ${soundState() === 'on' && html`<button type="button" class="button" onClick=${silence}>
+            ${T('sound.silence')}</button>`}
+          ${soundState() === 'silent' && html`<button type="button" class="button" onClick=${unsilence}>
+            ${T('sound.unsilence')}</button>`}
         </div>
       </section>
       <section class="panel" aria-label=${T('me.rights')}>
         <header><h2>${T('me.rights')}</h2></header>
         <dl class="facts">
-          <dt>${T('me.roles')}</dt><dd>${who.roles.map((/** @type {string} */ it) => T(`role.${it}`)).join(' · ')}</dd>
-          <dt>${T('me.may')}</dt><dd>${who.rights.map((/** @type {string} */ it) => T(`right.${it}`)).join(' · ')}</dd>
+          <dt>${T('me.roles')}</dt><dd>${who.roles.map((it) => T(`role.${it}`)).join(' · ')}</dd>
+          <dt>${T('me.may')}</dt><dd>${who.rights.map((it) => T(`right.${it}`)).join(' · ')}</dd>
           <dt>${T('me.until')}</dt><dd class="number">${fully(who.expires)}</dd>
         </dl>
       </section>
@@ -42,12 +49,13 @@ export function Me() {
 }
 
 /** @param {{label: string, children?: any}} props */
-const Choice = ({ label, children }) => html`<div class="row wrap"><span class="grow muted">${label}</span>${children}</div>`;
+const Choice = ({ label, children }) =>
+  html`<div class="row wrap"><span class="grow muted">${label}</span>${children}</div>`;
 
 function Password() {
   const [done, setDone] = useState('');
-  const [problem, setProblem] = useState(/** @type {any} */ (null));
-  const onSubmit = async (/** @type {any} */ event) => {
+  const [problem, setProblem] = useState(null);
+  const onSubmit = async (event) => {
     event.preventDefault();
     const form = event.target;
     setProblem(null);
@@ -60,14 +68,17 @@ function Password() {
       setProblem(wrong);
     }
   };
-  const mistakes = problem?.mistakes?.map((/** @type {any} */ it) => it.what).join('; ');
+  const mistakes = problem?.mistakes?.map((it) => it.what).join('; ');
   return html`
     <section class="panel" aria-label=${T('me.password')}>
       <header><h2>${T('me.password')}</h2></header>
       <form class="col" onSubmit=${onSubmit}>
-        <input class="only-reader" name="username" autocomplete="username" tabindex="-1" aria-hidden="true" value=${session.value.name} readonly />
-        <label class="field">${T('me.password.old')}<input name="old" type="password" required autocomplete="current-password" /></label>
-        <label class="field">${T('me.password.new')}<input name="fresh" type="password" required minlength="10" autocomplete="new-password" /></label>
+        <input class="only-reader" name="username" autocomplete="username" tabindex="-1" aria-hidden="true"
+          value=${session.value.name} readonly />
+        <label class="field">${T('me.password.old')}<input name="old" type="password" required
+          autocomplete="current-password" /></label>
+        <label class="field">${T('me.password.new')}<input name="fresh" type="password" required minlength="10"
+          autocomplete="new-password" /></label>
         <div role="status" class="small">${problem ? `${problem.title}: ${mistakes || problem.detail}` : done}</div>
         <div><button type="submit" class="button">${T('me.password.go')}</button></div>
       </form>

@@ -82,13 +82,15 @@ function groups(stations) {
     if (!told.has(code)) told.set(code, [town, []]);
     told.get(code)[1].push(it);
   }
-  const rank = (/** @type {any} */ town) => (town ? order.findIndex((it) => it.code === town.code) : order.length);
+  const rank = (town) => (town ? order.findIndex((it) => it.code === town.code) : order.length);
   return [...told.values()].sort((a, b) => rank(a[0]) - rank(b[0]));
 }
 
 /** @param {{stations: any[], show: string, town: string}} props */
 function Filters({ stations, show, town }) {
-  const towns = groups(stations).map(([area]) => area).filter(Boolean);
+  const towns = groups(stations)
+    .map(([area]) => area)
+    .filter(Boolean);
   const abnormal = stations.filter(SHOWN.abnormal).length;
   const options = /** @type {[string, string][]} */ ([
     ['all', T('show.all')],
@@ -98,13 +100,14 @@ function Filters({ stations, show, town }) {
   return html`
     <div class="filters no-print">
       <${Segments} label=${T('show.label')} value=${show} options=${options}
-        onChange=${(/** @type {string} */ it) => setQuery({ show: it === 'all' ? '' : it })} />
+        onChange=${(it) => setQuery({ show: it === 'all' ? '' : it })} />
       <select aria-label=${T('overview.town')} value=${town}
-        onChange=${(/** @type {any} */ event) => setQuery({ town: event.target.value })}>
+        onChange=${(event) => setQuery({ town: event.target.value })}>
         <option value="">${T('overview.all_towns')}</option>
-        ${towns.map((it) => html`<option key=${it.code} value=${it.code} selected=${it.code === town}>${it.name}</option>`)}
+        ${towns.map((it) => html`<option key=${it.code} value=${it.code} selected=${it.code === town}>${it.name}
+          </option>`)}
       </select>
-      <${Search} value=${query('q')} label=${T('overview.search')} onInput=${(/** @type {string} */ q) => setQuery({ q })} />
+      <${Search} value=${query('q')} label=${T('overview.search')} onInput=${(q) => setQuery({ q })} />
     </div>
   `;
 }
@@ -118,7 +121,8 @@ function NeedsAction() {
       ${list.slice(0, ACTIONS).map((it) => html`
         <${AlarmItem} key=${it.id} alarm=${it} source=${nameOf(deviceOf(it.device), it.device)} />
       `)}
-      ${list.length > ACTIONS && html`<a class="small" href="/alarms?state=unseen">${T('overview.more', { n: list.length - ACTIONS })}</a>`}
+      ${list.length > ACTIONS && html`<a class="small" href="/alarms?state=unseen">
+        ${T('overview.more', { n: list.length - ACTIONS })}</a>`}
       ${!list.length && html`<${Empty} icon="yes" title=${T('alarms.calm')} />`}
     </aside>
   `;

@@ -19,7 +19,8 @@ export function PointPage({ id, point: key }) {
   const reading = device && read(device, key);
   if (!device || !reading) {
     return html`<${Empty} title=${T('point.unknown', { key })}>
-      <a class="button" href=${device ? `/station/${id}` : '/'}>${T(device ? 'back.station' : 'back.overview')}</a><//>`;
+      <a class="button" href=${device ? `/station/${id}` : '/'}>${T(device ? 'back.station' : 'back.overview')}</a>
+        <//>`;
   }
   const { point, quality, why } = reading;
   const chosen = SPANS.find(([it]) => it === query('span')) || SPANS[1];
@@ -43,25 +44,35 @@ export function PointPage({ id, point: key }) {
       </section>
       <section class="panel" aria-label=${T('trends.title')}>
         <header><h2>${T('trends.title')}</h2><span class="grow" />
-          <${Segments} label=${T('trends.span')} value=${chosen[0]} options=${SPANS.map(([it]) => [it, T(`span.${it}`)])}
-            onChange=${(/** @type {string} */ it) => setQuery({ span: it })} /></header>
-        ${point.kind === 'text' || point.kind === 'position'
-          ? html`<${Empty} title=${T('trend.no_numbers')} />`
-          : html`<${Trend} key=${key} device=${device} point=${key} spanMs=${chosen[1]} height=${340} lines=${linesOf(device, key)} />`}
+          <${Segments} label=${T('trends.span')} value=${chosen[0]}
+            options=${SPANS.map(([it]) => [it, T(`span.${it}`)])}
+            onChange=${(it) => setQuery({ span: it })} /></header>
+        ${
+          point.kind === 'text' || point.kind === 'position'
+            ? html`<${Empty} title=${T('trend.no_numbers')} />`
+            : html`<${Trend} key=${key} device=${device} point=${key} spanMs=${chosen[1]} height=${340}
+              lines=${linesOf(device, key)} />`}
       </section>
     </div>
   `;
 }
 
-/** Device time and our time are asked for: the stream tells only how things are. @param {{id: string, reading: any}} props */
+/**
+ * Device time and our time are asked for: the stream tells only how things are.
+ * @param {{id: string, reading: any}} props
+ */
 function Times({ id, reading }) {
   const { point } = reading;
-  const asked = useAsked(() => get(`/devices/${encodeURIComponent(id)}`), id, AGAIN_MS);
+  const asked = useAsked(
+    () => get(`/devices/${encodeURIComponent(id)}/latest?points=${encodeURIComponent(point.key)}`),
+    `${id}/${point.key}`,
+    AGAIN_MS,
+  );
   if (asked.loading) return html`<${Loading} rows=${4} height=${24} />`;
   if (!asked.data) return html`<${Failed} problem=${asked.problem} retry=${asked.retry} />`;
-  const told = asked.data.readings.find((/** @type {any} */ it) => it.point === point.key) || {};
+  const [told] = asked.data.readings;
   const lateMs = (toMs(told.received_at) || 0) - (toMs(told.at) || 0);
-  const limit = (/** @type {any} */ it) => (it === null ? NOTHING : `${num(it, Math.min(point.digits, 3))} ${unit(point.unit)}`);
+  const limit = (it) => (it === null ? NOTHING : `${num(it, Math.min(point.digits, 3))} ${unit(point.unit)}`);
   return html`
     <dl class="facts">
       <dt>${T('point.device_time')}</dt><dd class="number">${fully(told.at)}</dd>
@@ -70,11 +81,13 @@ function Times({ id, reading }) {
         <span class="muted small"> ${T('point.late', { age: span(Math.abs(lateMs)) })}</span>`}</dd>
       <dt>${T('point.age')}</dt><dd><${Age} atMs=${toMs(told.at)} /></dd>
       ${told.last_good_at && html`<dt>${T('point.last_good')}</dt>
-        <dd>${show(point, told.last_good)} ${unit(point.unit)} <span class="muted small">${span(now.value - (toMs(told.last_good_at) || 0))}</span></dd>`}
+        <dd>${show(point, told.last_good)} ${unit(point.unit)} <span class="muted small">
+          ${span(now.value - (toMs(told.last_good_at) || 0))}</span></dd>`}
       <dt>${T('point.every')}</dt><dd>${T('point.every.text', { s: point.interval_s })}</dd>
-      ${point.kind === 'number' && html`<dt>${T('point.range')}</dt><dd>${limit(point.low)} … ${limit(point.high)}</dd>`}
+      ${point.kind === 'number' && html`<dt>${T('point.range')}</dt><dd>${limit(point.low)} … ${limit(point.high)}
+        </dd>`}
       ${point.labels.length > 0 && html`<dt>${T('point.labels')}</dt>
-        <dd class="small">${point.labels.map((/** @type {any} */ it) => name(it.title)).join(' · ')}</dd>`}
+        <dd class="small">${point.labels.map((it) => name(it.title)).join(' · ')}</dd>`}
     </dl>
   `;
 }
@@ -82,7 +95,7 @@ function Times({ id, reading }) {
 /** @param {any} device @param {string} key */
 function linesOf(device, key) {
   if (key !== LEVEL) return [];
-  const limits = /** @type {any} */ (limitsOf(device));
+  const limits = limitsOf(device);
   return ['highHigh', 'start', 'stop', 'lowLow'].map((it) => ({
     value: limits[it],
     label: T(`limit.${it}`),

@@ -1,19 +1,18 @@
 /** Level 2 and 3: one station. What exactly, and what can be done: mimic, pumps, trends, alarms, commands. */
 import { html, query, setQuery } from '../core.js';
-import { get } from '../api.js';
 import { ConfirmDialog, confirmFirst } from '../confirm.js';
 import { Faceplate } from '../faceplate.js';
 import { Mimic } from '../mimic.js';
 import { FLOW, LEVEL, MODE, POWER, actionOf, allPumps, limitsOf, townOf } from '../station.js';
-import { areas, commands, deviceOf, loaded, may, read, snapshot, standing, worstOf } from '../store.js';
+import { AllPoints, AlarmsHere, CommandsHere } from '../station_panels.js';
+import { areas, deviceOf, loaded, may, read, snapshot, worstOf } from '../store.js';
 import { SPANS, Trend } from '../trend.js';
-import { Age, AlarmItem, Empty, Failed, Icon, Level, Loading, Segments, Value, useAsked } from '../ui.js';
-import { T, name, show, when } from '../words.js';
+import { Age, Empty, Failed, Icon, Level, Loading, Segments, Value } from '../ui.js';
+import { T, name, show } from '../words.js';
 import { whyNoCommands } from '../rights.js';
 
 const SETTINGS = ['start_level', 'stop_level', 'low_low_level', 'high_high_level', 'duty_order', 'rotation'];
 const TRENDS = [LEVEL, FLOW, POWER];
-const LAST_COMMANDS = 5;
 
 /** @param {{id: string}} props */
 export function Station({ id }) {
@@ -21,7 +20,8 @@ export function Station({ id }) {
   if (loaded.value !== 'full') return html`<${Failed} problem=${loaded.value} retry=${snapshot} />`;
   const device = deviceOf(id);
   if (!device) {
-    return html`<${Empty} title=${T('station.unknown', { id })}><a class="button" href="/">${T('back.overview')}</a><//>`;
+    return html`<${Empty} title=${T('station.unknown', { id })}><a class="button" href="/">${T('back.overview')}</a>
+      <//>`;
   }
   return html`
     <${Head} device=${device} />
@@ -49,17 +49,24 @@ function Head({ device }) {
   const severity = worstOf(device.id);
   const { town, area } = townOf(areas.value, device.area);
   const off = whyNoCommands();
-  const modes = may('command') ? ['station.go_manual', 'station.go_auto'].map((it) => actionOf(device, it)).filter(Boolean) : [];
+  const modes = may('command')
+    ? ['station.go_manual', 'station.go_auto'].map((it) => actionOf(device, it)).filter(Boolean)
+    : [];
   const other = modes.filter((it) => it.proof?.becomes !== mode?.value);
   return html`
     <div class="page-head">
       <a class="button quiet" href="/"><${Icon} name="back" />${T('nav.overview')}</a>
       <h1>${device.name}</h1>
       ${severity > 0 && html`<${Level} level=${severity} />`}
-      ${mode && html`<span class="tag">${mode.quality === 2 ? show(mode.point, mode.value) : T('value.unknown')}</span>`}
-      ${link && link.value !== 'up' && html`<span class="tag strong"><${Icon} name="link" />${show(link.point, link.value)}</span>`}
+      ${mode && html`<span class="tag">${mode.quality === 2 ? show(mode.point, mode.value) : T('value.unknown')}
+        </span>`}
+      ${link && link.value !== 'up' && html`<span class="tag strong"><${Icon} name="link" />
+        ${show(link.point, link.value)}</span>`}
       <${Age} atMs=${device.state.value?.at_ms ?? null} />
-      <span class="muted small">${[town, area].filter((it, n, all) => it && it !== all[n - 1]).map((it) => it.name).join(' · ')}</span>
+      <span class="muted small">${[town, area]
+        .filter((it, n, all) => it && it !== all[n - 1])
+        .map((it) => it.name)
+        .join(' · ')}</span>
       <span class="grow" />
       ${other.map((action) => html`
         <button type="button" class="button" key=${action.key} disabled=${Boolean(off)} title=${off || null}
@@ -79,7 +86,8 @@ function PumpsPanel({ device }) {
     <section class="panel" aria-label=${T('pumps.title')}>
       <header><h2>${T('pumps.title')}</h2><span class="small muted">${off || T('pumps.note')}</span></header>
       ${!pumps.length && html`<${Empty} title=${T('pumps.none')} />`}
-      <div class="faceplates of${pumps.length}">${pumps.map((it) => html`<${Faceplate} key=${it.n} device=${device} pump=${it} off=${off} />`)}</div>
+      <div class="faceplates of${pumps.length}">${pumps.map((it) => html`<${Faceplate} key=${it.n} device=${device}
+        pump=${it} off=${off} />`)}</div>
     </section>
   `;
 }
@@ -87,7 +95,10 @@ function PumpsPanel({ device }) {
 /** @param {{device: any}} props */
 function SettingsPanel({ device }) {
   const off = whyNoCommands();
-  const known = SETTINGS.map((it) => ({ reading: read(device, `setting.${it}`), action: actionOf(device, `setting.set_${it}`) }));
+  const known = SETTINGS.map((it) => ({
+    reading: read(device, `setting.${it}`),
+    action: actionOf(device, `setting.set_${it}`),
+  }));
   const there = known.filter((it) => it.reading);
   if (!there.length) return null;
   return html`
@@ -99,7 +110,8 @@ function SettingsPanel({ device }) {
           <${Value} reading=${reading} href="/point/${device.id}/${reading.point.key}" />
           ${action && may('command') && html`
             <button type="button" class="button" disabled=${Boolean(off)} title=${off || null}
-              aria-label="${T('change')} ${name(reading.point.title)}" onClick=${() => confirmFirst(device, action)}>${T('change')}…</button>
+              aria-label="${T('change')} ${name(reading.point.title)}" onClick=${() => confirmFirst(device, action)}>
+                ${T('change')}…</button>
           `}
         </li>
       `)}</ul>
@@ -110,7 +122,7 @@ function SettingsPanel({ device }) {
 /** @param {{device: any}} props */
 function Trends({ device }) {
   const span = SPANS.find(([it]) => it === query('span')) || SPANS[1];
-  const limits = /** @type {any} */ (limitsOf(device));
+  const limits = limitsOf(device);
   const lines = ['highHigh', 'start', 'stop', 'lowLow'].map((it) => ({
     value: limits[it],
     label: T(`limit.${it}`),
@@ -121,61 +133,13 @@ function Trends({ device }) {
     <section class="panel" aria-label=${T('trends.title')}>
       <header>
         <h2>${T('trends.title')}</h2><span class="grow" />
-        <${Segments} label=${T('trends.span')} value=${span[0]} onChange=${(/** @type {string} */ it) => setQuery({ span: it })}
+        <${Segments} label=${T('trends.span')} value=${span[0]} onChange=${(it) => setQuery({ span: it })}
           options=${SPANS.map(([it]) => [it, T(`span.${it}`)])} />
       </header>
       ${there.map((key, n) => html`
-        <${Trend} key=${key} device=${device} point=${key} spanMs=${span[1]} height=${n ? 120 : 210} sync=${device.id} lines=${n ? [] : lines} />
+        <${Trend} key=${key} device=${device} point=${key} spanMs=${span[1]} height=${n ? 120 : 210} sync=${device.id}
+          lines=${n ? [] : lines} />
       `)}
     </section>
   `;
 }
-
-/** @param {{device: any}} props */
-function AlarmsHere({ device }) {
-  const here = standing.value.filter((it) => it.device === device.id);
-  return html`
-    <section class="panel" aria-label=${T('station.alarms')}>
-      <header><h2>${T('station.alarms')}</h2></header>
-      ${here.map((it) => html`<${AlarmItem} key=${it.id} alarm=${it} source="" advice=${true} />`)}
-      ${!here.length && html`<${Empty} icon="yes" title=${T('station.calm')} />`}
-    </section>
-  `;
-}
-
-/** @param {{device: any}} props */
-function CommandsHere({ device }) {
-  const live = [...commands.value.values()].filter((it) => it.device === device.id);
-  const asked = useAsked(() => get(`/commands?device=${encodeURIComponent(device.id)}&limit=${LAST_COMMANDS}`), device.id);
-  const all = new Map([...(asked.data?.commands || []), ...live].map((it) => [it.id, it]));
-  const last = [...all.values()].sort((a, b) => b.asked_at.localeCompare(a.asked_at)).slice(0, LAST_COMMANDS);
-  return html`
-    <section class="panel" aria-label=${T('station.commands')}>
-      <header><h2>${T('station.commands')}</h2></header>
-      ${asked.loading && html`<${Loading} rows=${2} height=${32} />`}
-      ${asked.problem && html`<${Failed} problem=${asked.problem} retry=${asked.retry} />`}
-      ${!asked.loading && !last.length && html`<p class="muted small">${T('station.no_commands')}</p>`}
-      <ul class="history">${last.map((it) => html`
-        <li key=${it.id} data-stage=${it.stage || 'given'}>
-          <span class="number small muted">${when(it.asked_at)}</span>
-          <span class="grow">${name(actionOf(device, it.action)?.title) || it.action} <span class="small muted">${it.asked_by}</span></span>
-          <span class="tag ${it.final && it.stage !== 'confirmed' ? 'strong' : ''}">${T(`stage.${it.stage || 'given'}`)}</span>
-        </li>
-      `)}</ul>
-    </section>
-  `;
-}
-
-/** @param {{device: any}} props */
-const AllPoints = ({ device }) => html`
-  <details class="panel all-points no-print" open=${Boolean(query('points'))}
-    onToggle=${(/** @type {any} */ event) => event.target.open !== Boolean(query('points')) && setQuery({ points: event.target.open ? 1 : '' })}>
-    <summary><h2>${T('station.points', { n: device.plate.points.length })}</h2></summary>
-    <ul class="points">${query('points') && device.plate.points.map((/** @type {any} */ point) => html`
-      <li key=${point.key}>
-        <a href="/point/${device.id}/${point.key}">${name(point.title)}</a>
-        <${Value} reading=${read(device, point.key)} />
-      </li>
-    `)}</ul>
-  </details>
-`;

@@ -17,19 +17,24 @@ export function System() {
   return html`
     <div class="page-head"><h1>${T('system.title')}</h1>
       <span class="muted">FieldHub ${told.version}</span>
-      <span class="muted small">${T('system.up', { age: span(now.value - (toMs(told.started_at) || 0)), at: fully(told.started_at) })}</span></div>
+      <span class="muted small">
+        ${T('system.up', { age: span(now.value - (toMs(told.started_at) || 0)), at: fully(told.started_at) })}</span>
+          </div>
     ${asked.problem && html`<${Failed} problem=${asked.problem} retry=${asked.retry} />`}
     <div class="system">
       <section class="panel" aria-label=${T('system.health')}>
         <header><h2>${T('system.health')}</h2></header>
         <ul class="checks">
           <${Check} fine=${told.ready.ok} text=${told.ready.ok ? T('system.ready') : told.ready.why} />
-          <${Check} fine=${told.ledger.healthy} text=${T('system.ledger', { n: num(told.ledger.backlog) })} note=${told.ledger.last_error} />
+          <${Check} fine=${told.ledger.healthy} text=${T('system.ledger', { n: num(told.ledger.backlog) })}
+            note=${told.ledger.last_error} />
           <${Check} fine=${!told.historian.dropped && !told.historian.last_error}
-            text=${T('system.historian', { n: num(told.historian.backlog), lost: num(told.historian.dropped) })} note=${told.historian.last_error} />
+            text=${T('system.historian', { n: num(told.historian.backlog), lost: num(told.historian.dropped) })}
+              note=${told.historian.last_error} />
           <${Check} fine=${told.stream.viewers < told.stream.most}
             text=${T('system.stream', { n: num(told.stream.viewers), most: num(told.stream.most) })} />
-          <${Check} fine=${link.value.state === 'live'} text=${T(`link.${link.value.state}`, { age: span(link.value.ageMs) })} />
+          <${Check} fine=${link.value.state === 'live'}
+            text=${T(`link.${link.value.state}`, { age: span(link.value.ageMs) })} />
         </ul>
       </section>
       <${Jobs} jobs=${told.jobs} />
@@ -70,13 +75,14 @@ const Counts = ({ counts }) => html`
 
 /** Every device that has a link, the worst first. */
 function Links() {
-  const rank = (/** @type {any} */ it) => ['down', 'degraded', 'up'].indexOf(String(it.link.value));
+  const rank = (it) => ['down', 'degraded', 'up'].indexOf(String(it.link.value));
   const all = devices.value.map((device) => ({ device, link: read(device, 'link') })).filter((it) => it.link);
   all.sort((a, b) => rank(a) - rank(b));
   const up = all.filter((it) => it.link?.value === 'up').length;
   return html`
     <section class="panel" aria-label=${T('system.links')}>
-      <header><h2>${T('system.links')}</h2><span class="muted small">${T('system.links.up', { n: up, all: all.length })}</span></header>
+      <header><h2>${T('system.links')}</h2><span class="muted small">
+        ${T('system.links.up', { n: up, all: all.length })}</span></header>
       ${!all.length && html`<${Empty} title=${T('overview.none')}>${T('overview.none.next')}<//>`}
       <ul class="points">${all.map(({ device, link: reading }) => html`
         <li key=${device.id}><a href="/station/${device.id}">${device.name}</a>
@@ -91,9 +97,10 @@ function Puzzles() {
   return html`
     <section class="panel wide" aria-label=${T('puzzles.title')}>
       <header><h2>${T('puzzles.title')}</h2><span class="muted small">${T('puzzles.note')}</span></header>
-      ${may('commission')
-        ? html`<${PuzzleTable} />`
-        : html`<${Failed} problem=${{ status: 403, detail: T('no.right.commission') }} />`}
+      ${
+        may('commission')
+          ? html`<${PuzzleTable} />`
+          : html`<${Failed} problem=${{ status: 403, detail: T('no.right.commission') }} />`}
     </section>
   `;
 }
@@ -109,7 +116,7 @@ function PuzzleTable() {
       <table class="table">
         <thead><tr><th scope="col">${T('alarm.time')}</th><th scope="col">${T('puzzles.from')}</th>
           <th scope="col">${T('puzzles.why')}</th><th scope="col">${T('puzzles.bytes')}</th></tr></thead>
-        <tbody>${puzzles.map((/** @type {any} */ it, /** @type {number} */ n) => html`
+        <tbody>${puzzles.map((it, n) => html`
           <tr key=${n}><td class="number nowrap">${when(it.at)}</td><td class="code">${it.address}</td>
             <td>${say(it.why)}</td><td class="code bytes">${it.raw}</td></tr>
         `)}</tbody>
