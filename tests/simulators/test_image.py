@@ -209,3 +209,80 @@ def test_the_table_has_room_for_eight_pumps():
     assert read(PumpStationImage(station(pumps=8)), 240, "H") == State.STOPPED
     with pytest.raises(ValueError, match="room for 8 pumps, not 9"):
         PumpStationImage(station(pumps=9))
+
+
+# ---- what the world's troubles look like in the registers
+
+
+def seen(it, image: PumpStationImage) -> dict[str, float]:
+    """What a hub reads of the station and its first pump."""
+    state, fault, amperes, speed = read(image, 100, "4H")
+    level, _, rack, _, flow = read(image, 10, "5f")
+    return {
+        "level": level, "rack": rack, "flow": flow, "state": state, "fault": fault, "amperes": amperes / 10,
+        "speed": speed, "vibration": read(image, 107, "H") / 100, "bars": read(image, 114, "H"),
+        "volts": min(read(image, 29, "3H")) / 10, "bits": read(image, 3, "H"), "kw": read(image, 36, "H") / 10,
+    }  # fmt: skip
+
+
+RUNS = {
+    "stuck_float": lambda before, after: after["level"] == pytest.approx(3.85, abs=0.001),
+    "frozen_level": lambda before, after: after["level"] == before["level"],
+    "broken_wire": lambda before, after: after["level"] == 0 and after["state"] in (State.STOPPING, State.STOPPED),
+    "sensor_nan": lambda before, after: isnan(after["level"]) and isnan(after["flow"]) and after["bits"] & 32,
+    "clogged_rack": lambda before, after: after["rack"] > 0.25 and after["bits"] & 128,
+    "mains_loss": lambda before, after: after["volts"] == after["kw"] == 0 and after["bits"] & 65 == 64,
+    "phase_loss": lambda before, after: after["fault"] == 3 and after["volts"] < 220 and not after["bits"] & 1,
+    "flooding": lambda before, after: after["bits"] & 16,
+    "dry_run": lambda before, after: (after["state"], after["fault"]) == (State.FAULT, 2) and after["flow"] < 50,
+    "blocked_pump": lambda before, after: (
+        after["state"] == State.RUNNING
+        and after["flow"] < 0.6 * before["flow"]
+        and after["amperes"] < 0.8 * before["amperes"]
+        and after["vibration"] > before["vibration"] + 2
+    ),
+    "pump_trip": lambda before, after: (after["state"], after["fault"]) == (State.FAULT, 9) and after["bars"] & 64,
+    "seal_leak": lambda before, after: (after["state"], after["fault"]) == (State.FAULT, 7),
+}
+
+
+@pytest.mark.parametrize("trouble", RUNS)
+def test_a_trouble_of_a_pump_that_runs_as_the_hub_reads_it(trouble: str):
+    it = running(station(level_m=3.0, mode=Mode.MANUAL))
+    image = PumpStationImage(it)
+    before = seen(it, image)
+    begin(it, trouble)
+    run(it, 45)
+    assert RUNS[trouble](before, seen(it, image)), seen(it, image)
+
+
+def test_a_chattering_level_as_the_hub_reads_it():
+    it = station(level_m=2.0)
+    image = PumpStationImage(it)
+    begin(it, "chattering_level")
+    levels = []
+    for _ in range(6):
+        it.step(1.0)
+        levels.append(read(image, 10, "f"))
+    assert max(levels) - min(levels) > 0.4
+
+
+@pytest.mark.parametrize(
+    ("trouble", "result", "ends"),
+    [
+        ("pump_refuses", 2, (State.LOCKED_OUT, 0)),  # refused, and says why
+        ("done_but_does_not_start", 3, (State.STOPPED, 0)),  # done, it says
+        ("does_not_turn", 1, (State.FAULT, 8)),  # accepted, and then nothing
+    ],
+)
+def test_a_start_that_comes_to_nothing_as_the_hub_reads_it(trouble: str, result: int, ends: tuple[int, int]):
+    it = station(mode=Mode.MANUAL)
+    image = PumpStationImage(it)
+    begin(it, trouble)
+    write(image, 300, 1, 1)
+    assert read(image, 303, "H") == result
+    run(it, 40)
+    after = seen(it, image)
+    assert (after["state"], after["fault"]) == ends
+    assert after["flow"] == pytest.approx(0, abs=10)
+    assert bool(after["bars"] & 128) == (trouble == "pump_refuses")
