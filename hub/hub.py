@@ -225,7 +225,8 @@ class Hub:
                 values.append(slot.stored)
             elif usual and slot.plain and value.__class__ in NUMBERS and slot.low <= value <= slot.high:  # type: ignore[operator]
                 slot.value = slot.stored = value
-                slot.stuck_at = heard + slot.stuck_after_s
+                if slot.stuck_after_s < inf:
+                    slot.stuck_at = heard + slot.stuck_after_s
                 values.append(value)
                 changed.append(slot)
             else:

@@ -73,7 +73,7 @@ class Slot:
         """
         moved = value != self.value
         if moved or self.stuck_at == inf or heard == inf:
-            self.stuck_at = heard + self.stuck_after_s
+            self.stuck_at = inf if self.stuck_after_s == inf else heard + self.stuck_after_s
         if not moved and quality is self.quality and why == self.why:
             return False
         if self.quality is Quality.GOOD and quality is not Quality.GOOD:
