@@ -91,6 +91,8 @@ def running(*command: str | Path) -> Iterator[None]:
 async def two_ends(folder: Path) -> AsyncIterator[tuple[Path, Path]]:
     """A serial cable: two ptys that socat holds together."""
     ends = folder / "hub", folder / "device"
+    for end in ends:
+        end.unlink(missing_ok=True)  # of a cable that was cut: it leads to a pty that is gone
     process = await asyncio.create_subprocess_exec(
         "socat", *(f"pty,raw,echo=0,link={end}" for end in ends), stderr=subprocess.DEVNULL
     )
