@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from html import escape
 from typing import Any
@@ -85,24 +86,24 @@ def _page(whole: dict[str, Any], tongue: str, assets: str) -> Iterator[str]:
 
 def _route(whole: dict[str, Any], key: str, route: dict[str, Any], tongue: str) -> Iterator[str]:
     say = _WORDS[tongue]
-    yield f"<details>\n<summary><code>{escape(key)}</code> <span>{escape(route['summary'])}</span></summary>"
+    yield f"<details>\n<summary><code>{escape(key)}</code> <span>{_prose(route['summary'])}</span></summary>"
     for paragraph in route["description"].split("\n\n"):
         if paragraph != examples.needs(route["x-right"]):  # it is said below, with the roles
-            yield f"<p>{escape(paragraph)}</p>"
+            yield f"<p>{_prose(paragraph)}</p>"
     yield f"<p>{say['right']}: {_right(route['x-right'], say)}</p>"
     if route.get("parameters"):
         yield f"<h3>{say['parameters']}</h3>\n<table>"
         for it in route["parameters"]:
             must = f" ({say['required']})" if it["required"] else ""
             about = it.get("description") or it["schema"].get("description", "")
-            row = (f"<code>{escape(it['name'])}</code>{must}", escape(_kind(it["schema"])), escape(about))
+            row = (f"<code>{escape(it['name'])}</code>{must}", escape(_kind(it["schema"])), _prose(about))
             yield "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>"
         yield "</table>"
     yield from (_code(it["source"]) for it in route["x-codeSamples"])
     if "requestBody" in route:
         name = route["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
         about = whole["components"]["schemas"][name].get("description", "")
-        yield f"<h3>{say['body']}</h3>\n<p>{escape(about)}</p>"
+        yield f"<h3>{say['body']}</h3>\n<p>{_prose(about)}</p>"
         yield from (_code(_pretty(it)) for it in whole["components"]["schemas"][name]["examples"])
     for status, answer in route["responses"].items():
         for kind, content in answer.get("content", {}).items():
@@ -127,6 +128,10 @@ def _kind(schema: dict[str, Any]) -> str:
     bounds = f"{schema.get('minimum', '')}…{schema['maximum']}" if "maximum" in schema else ""
     default = "" if schema.get("default") in (None, "") else f"= {schema['default']}"
     return ", ".join(it for it in (" | ".join(kinds), bounds, default) if it)
+
+
+def _prose(text: str) -> str:
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
 def _pretty(example: Any) -> str:

@@ -51,7 +51,7 @@ class Period(BaseModel):
     step: str = Field("auto", description="auto, raw, seconds, or a duration: 15s, 1m, 1h, 1d")
     agg: str = Field("", description=f"columns of the buckets: {', '.join(shape.AGGREGATES)}; all when left out")
     width: int = Field(WIDTH, ge=10, le=10_000, description="for auto: pixels of the chart")
-    format: Literal["json", "columns", "csv"] = "json"
+    format: Literal["json", "columns", "csv"] = Field("json", description="columns: for charts; csv: for spreadsheets")
 
     @field_validator("step")
     @classmethod
