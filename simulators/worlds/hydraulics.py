@@ -1,6 +1,4 @@
-"""Water that is lifted: pump curves and affinity laws, pipes, pumps in parallel, and the sump. Pure; m, m3/h, hours
-of nothing: every function is of the moment.
-"""
+"""Water that is lifted: pump curves and affinity laws, pipes, pumps in parallel, and the sump. Pure; m and m3/h."""
 
 from __future__ import annotations
 

@@ -227,18 +227,19 @@ class Station:
         p = self.parameters
         suction_m = self.level_m - self.rack_m
         wet = min(max((suction_m - p.intake_m) / 0.15, 0.0), 1.0)
-        turning = [pump for pump in self.pumps if pump.speed > 0 and pump.valve > 0]
+        turning = [(i, pump) for i, pump in enumerate(self.pumps) if pump.speed > 0 and pump.valve > 0]
         for pump in self.pumps:
             pump.flow_m3h = 0.0
         lift_m = self.outer_m - suction_m
         self.head_m = max(lift_m, 0.0)
         if turning:
-            through = [self.troubles.through(i) * wet * pump.valve for i, pump in enumerate(self.pumps)]
-            running = [Running(pump.spec.curve, pump.speed, through[self.pumps.index(pump)]) for pump in turning]
+            running = [
+                Running(pump.spec.curve, pump.speed, self.troubles.through(i) * wet * pump.valve) for i, pump in turning
+            ]
             self.head_m, flows = operating_point(running, p.rising, lift_m)
             most = self.volume_m3 * 3600 / dt
             share = min(1.0, most / sum(flows)) if sum(flows) > 0 else 1.0
-            for pump, flow in zip(turning, flows, strict=True):
+            for (_, pump), flow in zip(turning, flows, strict=True):
                 pump.flow_m3h = flow * share
         self.flow_m3h = sum(pump.flow_m3h for pump in self.pumps)
 

@@ -9,7 +9,7 @@ import pytest
 from simulators.worlds.faults import TROUBLES, begin, end, reset_on_site
 from simulators.worlds.inflow import Cascade, Catchment, Gauge
 from simulators.worlds.motor import DIRECT, INVERTER, SOFT, Motor, draw
-from simulators.worlds.plc import Fault, State
+from simulators.worlds.plc import Fault, Mode, Order, State
 from simulators.worlds.pump_station import Station
 from tests.simulators.stations import PUMP, parameters, run, running, station
 
@@ -224,6 +224,16 @@ def test_a_blocked_pump_gives_less_and_draws_less_and_no_protection_sees_it():
     assert it.pumps[0].draw.amperes == pytest.approx(0.7 * amperes, rel=0.1)
     assert it.pumps[0].vibration_mm_s > vibration + 2.5
     assert it.plc.pumps[0].fault is Fault.NONE
+
+
+def test_of_two_pumps_that_are_alike_in_all_only_the_one_in_trouble_suffers():
+    it = station(level_m=3.0, mode=Mode.MANUAL)
+    it.plc.limits = replace(it.plc.limits, stagger_s=0.0, watchdog_s=1e9)
+    begin(it, "blocked_pump", 1)
+    for pump in (0, 1):
+        it.plc.command(pump, Order.START, 1)
+    run(it, 40)
+    assert it.pumps[1].flow_m3h == pytest.approx(0.4 * it.pumps[0].flow_m3h)
 
 
 def test_a_clogged_rack_shows_only_while_water_flows():
