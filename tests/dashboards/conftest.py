@@ -66,7 +66,10 @@ def desk(browser: Browser, demo_site: Site) -> Iterator[Desk]:
 
     def open_page(path: str = "/", user: str = "water", **how: Any) -> Page:
         context = browser.new_context(
-            viewport=how.get("size", DESK), timezone_id="America/New_York", locale="zh-CN", has_touch=how.get("touch", False)
+            viewport=how.get("size", DESK),
+            timezone_id="America/New_York",
+            locale="zh-CN",
+            has_touch=how.get("touch", False),
         )
         contexts.append(context)
         language, theme = how.get("language", "zh-CN"), how.get("theme", "day")

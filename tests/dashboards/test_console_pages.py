@@ -99,7 +99,8 @@ def test_a_finger_finds_everything_on_a_phone(desk: Desk, path: str):
         """[...document.querySelectorAll('.button, .segments button, .nav a, .strip a, input, select, .alarm-item')]
            .map((it) => [it.outerHTML.slice(0, 90), it.getBoundingClientRect()])
            .filter(([_, box]) => box.width && (box.height < 43.5 || box.width < 40))
-           .filter(([text]) => !text.includes('only-reader')).map(([text, box]) => `${text} ${box.width}×${box.height}`)"""
+           .filter(([text]) => !text.includes('only-reader'))
+           .map(([text, box]) => `${text} ${box.width}×${box.height}`)"""
     )
     assert not small
     expect(page.locator(".nav")).to_be_visible()
@@ -214,18 +215,27 @@ ASKED = {
 def test_a_page_says_that_it_is_loading_that_it_failed_and_tries_again(desk: Desk, path: str):
     page = desk("/", user="engineer")
     page.expected.append("500")
-    answers: list[Route] = []
-    page.route(ASKED[path], lambda route: answers.append(route))  # Playwright marks its handlers
+    problem = {"title": "Our mistake", "detail": "It is in the log as 4711.", "code": "broken"}
+    held: list[Route] = []
+    do = "hold"
+
+    def answer(route: Route) -> None:
+        if do == "hold":
+            held.append(route)
+        elif do == "fail":
+            route.fulfill(status=500, body=json.dumps(problem))
+        else:
+            route.continue_()
+
+    page.route(ASKED[path], answer)
     page.goto(page.url.rstrip("/") + path)
     expect(page.locator("main [data-state=loading]").first).to_be_visible()
-    problem = {"title": "Our mistake", "detail": "It is in the log as 4711.", "code": "broken"}
-    page.unroute(ASKED[path])
-    page.route(ASKED[path], lambda route: route.fulfill(status=500, body=json.dumps(problem)))
-    while answers:
-        answers.pop().fulfill(status=500, body=json.dumps(problem))
+    do = "fail"
+    for route in held:
+        route.fulfill(status=500, body=json.dumps(problem))
     failed = page.locator("main [data-state=error]").first
     expect(failed).to_contain_text("4711")
-    page.unroute(ASKED[path])
+    do = "let go"
     failed.get_by_role("button").click()
     expect(page.locator("main [data-state=error]")).to_have_count(0)
 
@@ -243,7 +253,11 @@ def test_without_a_network_the_page_says_so_and_heals(desk: Desk):
 
 def test_a_house_without_devices_says_what_to_do_next(desk: Desk):
     page = desk("/", user="", language="en")
-    empty = {"version": "0", "areas": [], "devices": {k: [] for k in ("id", "name", "kind", "area", "profile", "plate")}}
+    empty = {
+        "version": "0",
+        "areas": [],
+        "devices": {k: [] for k in ("id", "name", "kind", "area", "profile", "plate")},
+    }
     page.route("**/api/v1/roster", lambda route: route.fulfill(json=empty | {"plates": []}))
     page.locator("input[name=username]").fill("water")
     page.locator("input[name=password]").fill("water-demo-2026")

@@ -46,12 +46,14 @@ export function Faceplate({ device, pump, off }) {
         <div class="row wrap no-print">
           ${verbs.map(({ verb, action, why }) => html`
             <button type="button" class="button" key=${verb} data-testid="${part}-${verb}"
+              aria-label="${T(`pump.${verb}`)}… ${T('pump.name', { n: pump.n })}"
               disabled=${Boolean(off || why)} title=${off || why || null} onClick=${() => confirmFirst(device, action)}>
               ${T(`pump.${verb}`)}…</button>
           `)}
           ${speed && html`
             <button type="button" class="button quiet" disabled=${Boolean(off)} title=${off || null}
-              data-testid="${part}-speed" aria-label=${name(speed.title)} onClick=${() => confirmFirst(device, speed)}>
+              data-testid="${part}-speed" aria-label="${T('pump.set_speed')}… ${T('pump.name', { n: pump.n })}"
+              onClick=${() => confirmFirst(device, speed)}>
               ${T('pump.set_speed')}…</button>
           `}
         </div>

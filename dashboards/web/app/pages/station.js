@@ -110,7 +110,7 @@ function SettingsPanel({ device }) {
           <${Value} reading=${reading} href="/point/${device.id}/${reading.point.key}" />
           ${action && may('command') && html`
             <button type="button" class="button" disabled=${Boolean(off)} title=${off || null}
-              aria-label="${T('change')} ${name(reading.point.title)}" onClick=${() => confirmFirst(device, action)}>
+              aria-label="${T('change')}… ${name(reading.point.title)}" onClick=${() => confirmFirst(device, action)}>
                 ${T('change')}…</button>
           `}
         </li>
