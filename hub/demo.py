@@ -150,5 +150,5 @@ class Demo:
             f"console   {self.url}",
             "log-in    password               role",
             *users,
-            "Ctrl-C stops everything.  Faults: `fieldhub fault list`, or the System page as engineer.",
+            "Ctrl-C stops everything.  Faults: `fieldhub fault list`, or the page 故障演练 (Faults) as engineer.",
         )
