@@ -219,8 +219,8 @@ class Hub:
         for reading, slot in zip(readings, hand.slots, strict=True):
             value = reading.value
             # Good before and good now is by far the usual case; it is decided here, and cheaply.
-            usual = slot.quality is GOOD and reading.quality is GOOD and in_time
-            usual = usual and heard < slot.stuck_at and reading.why is slot.why
+            usual = slot.quality is GOOD and reading.quality is GOOD and reading.why is slot.why
+            usual = usual and heard < slot.stuck_at and in_time
             if usual and value == slot.value:
                 values.append(slot.stored)
             elif usual and slot.plain and value.__class__ in NUMBERS and slot.low <= value <= slot.high:  # type: ignore[operator]

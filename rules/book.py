@@ -100,6 +100,7 @@ class Book:
             for it in instances:
                 self._resume(it)
                 self._restless[it.device.id][it] = None
+                it.restless = True
 
     def holds(self) -> list[Hold]:
         """The holds that are running now, for `restore` after a restart."""
@@ -124,18 +125,17 @@ class Book:
     def step(self, tokens: Iterable[Instance], at: datetime) -> Sequence[Finding]:
         """Judge the woken rules at the time of the readings that woke them."""
         found: list[Finding] = []
-        restless = self._restless
         for it in tokens:
-            waited = restless[it.device.id]
             if it.phase is Phase.NORMAL and it.when() is not True:  # the usual case by far
-                if waited:
-                    waited.pop(it, None)
+                if it.restless:
+                    self._rest(it)
                 continue
             event = it.step(at)
             if it.began is not None:
-                waited[it] = None
-            else:
-                waited.pop(it, None)
+                self._restless[it.device.id][it] = None
+                it.restless = True
+            elif it.restless:
+                self._rest(it)
             if event is not None:
                 found.append(it.finding(event, at))
             elif it.due is not None and it.due != it.queued:
@@ -167,6 +167,10 @@ class Book:
     def next_due(self) -> datetime | None:
         """When `tick` could next find something."""
         return self._timers[0][0] if self._timers else None
+
+    def _rest(self, it: Instance) -> None:
+        it.restless = False
+        self._restless[it.device.id].pop(it, None)
 
     def _set_timer(self, it: Instance, due: datetime) -> None:
         """One timer an instance: a hold that began anew is looked at when the old timer rings."""

@@ -35,7 +35,20 @@ class Phase(StrEnum):
 class Instance:
     """A rule bound to the slots of a device. Raises BadRule when they are not what the rule needs."""
 
-    __slots__ = ("began", "device", "due", "part", "phase", "queued", "rule", "since", "slots", "until", "when")
+    __slots__ = (
+        "began",
+        "device",
+        "due",
+        "part",
+        "phase",
+        "queued",
+        "restless",
+        "rule",
+        "since",
+        "slots",
+        "until",
+        "when",
+    )
 
     def __init__(self, rule: Rule, device: Device, part: str, slots: Mapping[str, Slot]) -> None:
         self.rule = rule
@@ -48,6 +61,7 @@ class Instance:
         self.since: datetime | None = None  # the reading that first met the condition, while it is raised
         self.began: datetime | None = None  # the reading that began the hold that is running
         self.due: datetime | None = None  # when that hold is over in the house's time
+        self.restless = True  # not judged yet, or in a hold (rules/book.py)
         self.queued: datetime | None = None  # the timer that is set for it (rules/book.py)
 
     @property
