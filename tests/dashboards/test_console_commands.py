@@ -219,8 +219,9 @@ def test_an_alarm_is_on_the_card_on_the_bar_and_on_its_station(desk: Desk, demo_
 
 def test_a_sensor_that_fails_is_a_dash_with_its_last_good_value(desk: Desk, demo_site: Site):
     page = desk("/")
-    demo_site.fault(BLIND, "broken_wire", for_s=90)
     card = page.get_by_test_id(f"station-{BLIND}")
+    expect(card.locator(".value.big")).to_contain_text(re.compile(r"\d\.\d{3}"), timeout=30_000)  # good once
+    demo_site.fault(BLIND, "sensor_nan", for_s=90)
     expect(card).to_have_class(re.compile("hatched"), timeout=40_000)
     expect(card.locator(".value.big")).to_contain_text("—")
     expect(card.locator(".last-good")).to_contain_text(re.compile(r"最近可靠值 \d+\.\d{3} m"))
