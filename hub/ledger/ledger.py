@@ -37,6 +37,7 @@ from hub.ledger.tables import entry, word
 from hub.ledger.writer import Trouble, Writer
 from hub.model import AlarmChange, AlarmEvent, Command, Receipt, Stage
 
+CATCH_UP_S = 2.0  # a reader waits so long for what is on its way to the disk
 PAGE_LIMIT = 1_000  # rows that one read of a history gives at most
 VERIFY_PAGE = 2_000  # rows in memory while the chain is verified
 IDS_A_QUERY = 500  # ids in one IN (…)
@@ -56,6 +57,7 @@ class Ledger:
         self.places = Places(writer, reader)
         self._writer = writer
         self._reader = reader
+        self._newest: asyncio.Future[int] | None = None
 
     @classmethod
     async def open(cls, url: str, clock: Clock) -> Ledger:
@@ -79,7 +81,8 @@ class Ledger:
         LedgerUnavailable (disk, database, more than writer.QUEUE_LIMIT waiting) or AlreadyWritten (a command's id or
         key); nothing of this call is written then. Raises ValueError at once for what could never be written.
         """
-        return self._writer.append([draft(noun) for noun in nouns])
+        self._newest = self._writer.append([draft(noun) for noun in nouns])
+        return self._newest
 
     @property
     def healthy(self) -> bool:
@@ -203,10 +206,18 @@ class Ledger:
 
     # ---- how it reads ---------------------------------------------------------------------------------------------
 
+    async def _caught_up(self) -> None:
+        """What was appended before a question is part of its answer, unless the disk lets everybody wait."""
+        if self._newest is not None and not self._newest.done():
+            await asyncio.wait({self._newest}, timeout=CATCH_UP_S)
+
     async def _entries(self, query: Select[Any]) -> list[Entry]:
+        await self._caught_up()
         return await self._reader.run(lambda connection: [Entry(*row) for row in connection.execute(query)])
 
     async def _lives(self, commands: Select[Any]) -> list[tuple[int, Life]]:
+        await self._caught_up()
+
         def read(connection: Connection) -> list[tuple[int, Life]]:
             found = [Entry(*row) for row in connection.execute(commands)]
             receipts = _receipts(connection, [it.subject for it in found])
