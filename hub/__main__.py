@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
                   "fieldhub demo --port 8431")  # fmt: skip
     sub.add_argument("--port", type=int, default=8420)
     sub.add_argument("--dir", type=Path, default=Path("demo-site"), help="the demo's site folder (default: demo-site)")
+    sub.add_argument("--calm", action="store_true", help="no faults but those you switch")
     sub = command("user", _user, "Add a user, set a password, list users.",
                   "fieldhub user my-county add wang.min --role water_operator")  # fmt: skip
     sub.add_argument("dir", type=Path)
@@ -299,7 +300,7 @@ def _demo(args: argparse.Namespace) -> int:
     from hub.demo import Demo
 
     listener = _listen("127.0.0.1", args.port, "--port")
-    with Demo(args.dir, args.port) as demo:
+    with Demo(args.dir, args.port, args.calm) as demo:
         site, rules, _ = _read(args.dir)
         return _loop(_serve(site, rules, listener, demo))
 

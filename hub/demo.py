@@ -94,9 +94,11 @@ class FaultDesk:
 class Demo:
     """A running set of simulators and the site folder that points at them."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, calm: bool = False) -> None:
+        """`calm`: nothing happens but what is switched at the fault desk."""
         self._folder = folder
         self._port = port
+        self._options = ("--calm",) if calm else ()
         self._simulators: subprocess.Popen[str] | None = None
         self.desk: FaultDesk
 
@@ -104,7 +106,7 @@ class Demo:
         """Start the simulators and write the site folder. Raises BadConfig when they do not come up."""
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / "devices").mkdir(exist_ok=True)
-        command = [sys.executable, "-m", "simulators.county", "--serve"]
+        command = [sys.executable, "-m", "simulators.county", "--serve", *self._options]
         # Its stdin is a pipe that ends with us, however we end; a session of its own keeps Ctrl-C from it, so that the
         # hub closes first and does not see its devices vanish.
         self._simulators = subprocess.Popen(

@@ -150,10 +150,10 @@ class Person:
 
 
 @contextlib.contextmanager
-def demo(folder: Path) -> Iterator[dict[str, Any]]:
+def demo(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
     """`fieldhub demo` as a process; what demo.json says: url, control_port, users."""
     log = (folder.parent / f"{folder.name}.log").open("ab")
-    command = [*FIELDHUB, "demo", "--port", str(free_port()), "--dir", str(folder)]
+    command = [*FIELDHUB, "demo", "--port", str(free_port()), "--dir", str(folder), *options]
     process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"PYTHONUNBUFFERED": "1"})
     try:
         facts = eventually(lambda: _demo_is_up(folder, process), 60)

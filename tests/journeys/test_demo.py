@@ -17,7 +17,7 @@ LIAR, QUIET, FOREIGN = "ps-chengnan-1", "ps-beimen-1", "ps-dongwei-1"
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    with demo(tmp_path_factory.mktemp("demo") / "site") as facts:
+    with demo(tmp_path_factory.mktemp("demo") / "site", "--calm") as facts:
         yield facts
 
 
