@@ -96,6 +96,7 @@ class Member:
         self._checks = _checks(self.plan())
         self._said: LinkState | None = None
         self._said_at = 0.0
+        self._why_down = NO_ANSWER  # while it is
         self._puzzle_at = 0.0
         self._intake: Intake | None = None
         self._agenda = Agenda()
@@ -121,6 +122,7 @@ class Member:
         """The line is down."""
         self.leave()
         self.breaker.cut(now)
+        self._why_down = why
         if self._said is not LinkState.DOWN:
             self._tell([*self._all_points(Verdict(Quality.BAD, why), at), *self._link(at, now)])
 
@@ -207,6 +209,7 @@ class Member:
             if was is not LinkState.DOWN:
                 self.leave()
                 down = Verdict(Quality.BAD, verdict.why) if verdict is not _SILENT else _DOWN
+                self._why_down = down.why
                 self._tell([*self._all_points(down, at), *self._link(at, now)])
             poll.search = None
             return self._set_probe(self.breaker.probe_at)
@@ -346,8 +349,8 @@ class Member:
         id = self.device.id
         if state is LinkState.DOWN:
             return [
-                Reading(id, LINK, state.value, at, at),
-                Reading(id, RTT, None, at, at, Quality.BAD, NO_ANSWER),
+                Reading(id, LINK, state.value, at, at, why=self._why_down),
+                Reading(id, RTT, None, at, at, Quality.BAD, self._why_down),
             ]
         return [Reading(id, LINK, state.value, at, at), Reading(id, RTT, 1000 * self.rtt_s, at, at)]
 

@@ -191,6 +191,7 @@ async def test_a_lost_line_makes_every_value_bad_and_a_returned_one_good_again()
         await until(lambda: intake.value("d", "word.w111"))
         await server.down()
         await until(lambda: intake.value("d", "link") == LinkState.DOWN)
+        assert intake.latest["d", "link"].why.key == "modbus.cannot_connect"
         words = [r for (_, point), r in intake.latest.items() if point.startswith("word.")]
         assert {(r.value, r.quality, r.why.key) for r in words} == {(None, Quality.BAD, "modbus.cannot_connect")}
         await server.up()
@@ -210,6 +211,7 @@ async def test_what_a_stopped_peer_sends_when_it_goes_on_is_not_taken_for_new():
         await until(lambda: intake.value("d", "word.w111"))
         unit.faults.switch("late_answers", True, after_s=0.6)
         await until(lambda: intake.value("d", "link") == LinkState.DOWN)
+        assert intake.latest["d", "link"].why.key == "modbus.no_answer"
         before = len(intake.taken)
         await asyncio.sleep(1.0)
         assert [r for r in intake.taken[before:] if r.quality is Quality.GOOD and r.point.startswith("word.")] == []
