@@ -296,7 +296,7 @@ ANSWERS: dict[str, tuple[int, Any]] = {
             "devices": 600,
             "jobs": [_JOB],
             "historian": Map(backlog=0, dropped=0, last_error=""),
-            "ledger": Map(healthy=True, backlog=0, last_error=""),
+            "ledger": Map(healthy=True, backlog=0, kept=0, lost=0, last_error=""),
             "counts": Map(readings=4_800_000),
             "ready": {"ok": True, "why": "ready"},
             "stream": {"viewers": 3, "most": 1000, "frame": 812, "frames_merged": 0},

@@ -18,7 +18,7 @@ from msgspec import Struct, field
 
 from hub.contract import Driver, Finding
 from hub.guard import Guard, Request
-from hub.hub import Hub, Member, unawaited
+from hub.hub import Hub, Member
 from hub.model import FINAL, Action, Command, CommandRecord, Proof, Quality, Receipt, Stage, Words
 from hub.quality import MAX_AHEAD_S
 from hub.slot import Slot
@@ -128,6 +128,7 @@ class Dispatch:
             key=ask.key,
         )
         errand = Errand(command, action, clock.monotonic() + action.valid_s)
+        self._hub.outbox.flush()  # what was sent while the disk was away counts as sent
         going = False
         try:
             refusal = self._closing() or self._guard.allows(member, action, ask) or self._make_way(member, errand)
@@ -309,8 +310,7 @@ class Dispatch:
         receipt = Receipt(errand.command.id, stage, self._hub.clock.now(), words, last=over)
         errand.receipts.append(receipt)
         if errand.recorded:  # else it goes to the ledger together with its command
-            written = self._ledger.append(receipt)
-            unawaited(written)
+            written = self._hub.outbox.put(receipt)
             errand.written.append(written)
             self._last_written[errand.command.device] = written
             self._hub.tell(errand.record)

@@ -158,6 +158,8 @@ class House:
             closing.push_async_callback(self.historian.close)
             await self.supervisor.close()
             await self.dispatch.close()
+            if kept := self.hub.outbox.flush():
+                log.error("%d alarm changes and receipts could not be written to the ledger", kept)
             try:
                 await self.collector.flush()
             except HistoryUnavailable as error:
@@ -228,6 +230,8 @@ class House:
             "ledger": {
                 "healthy": self.ledger.healthy,
                 "backlog": self.ledger.backlog,
+                "kept": self.hub.outbox.kept,
+                "lost": self.hub.outbox.lost,
                 "last_error": str(trouble) if trouble else "",
             },
             "counts": dict(self.hub.counts),

@@ -6,7 +6,6 @@ A reading goes: quality, historian queue, latest, rules, ledger, dispatch, watch
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 import secrets
 from collections import deque
@@ -36,6 +35,7 @@ from hub.model import (
     Value,
     Words,
 )
+from hub.outbox import Chronicle, Outbox
 from hub.quality import from_wrong_clock, judge, silence, when
 from hub.slot import Slot
 
@@ -54,12 +54,6 @@ class History(Protocol):
     def number(self, device: str, point: str, kind: Kind, unit: str, area: str = "") -> int: ...
     def code(self, series: int, text: str) -> int: ...
     def offer(self, at_us: int, series: list[int], values: list[Any], qualities: list[int]) -> None: ...
-
-
-class Chronicle(Protocol):
-    """Where the hub writes down what happened (hub/ledger): in order, durable when the future is done."""
-
-    def append(self, *entries: Any) -> Any: ...
 
 
 class NotLive(LookupError):
@@ -116,7 +110,7 @@ class Hub:
         self.on_proof: Callable[[Member], None] = lambda member: None  # set by dispatch: look for awaited proofs
         self.ids: Callable[[], str] = lambda: secrets.token_hex(8)
         self._history = history
-        self._ledger = ledger
+        self.outbox = Outbox(ledger)
         self._judgement = judgement
         self._watchers: list[Watcher] = []
         self._by_address: dict[str, Device] = {}
@@ -301,6 +295,7 @@ class Hub:
                 self._look_for_silence(member, monotonic, now)
         for finding in self._judgement.tick(now):
             self._found(finding)
+        self.outbox.flush()
 
     def _look_for_silence(self, member: Member, monotonic: float, now: datetime) -> None:
         changed: list[Slot] = []
@@ -358,9 +353,8 @@ class Hub:
             self.on_ask(finding)
 
     def _change_alarm(self, change: AlarmChange) -> None:
-        """Rules do not wait for the disk: an alarm that cannot be written is shown all the same."""
-        written = self._ledger.append(change)
-        unawaited(written)
+        """Rules do not wait for the disk: an alarm that cannot be written is shown all the same, and written later."""
+        self.outbox.put(change)
         self._apply(change)
 
     def _apply(self, change: AlarmChange) -> Alarm | None:
@@ -391,7 +385,7 @@ class Hub:
             by=by,
             note=note,
         )
-        await self._ledger.append(change)
+        await self.outbox.now(change)
         now = self.book.occurrence(alarm)
         if now is not None and now.count != live.count:
             return now  # it came back while this was written: what was acknowledged was the time before
@@ -416,8 +410,3 @@ class Hub:
     def puzzled_by(self, address: str, raw: bytes, why: Words) -> None:
         self.counts["puzzles"] += 1
         self.puzzles.append(Puzzle(address, self.clock.now(), raw[:MAX_PUZZLE_BYTES], why))
-
-
-def unawaited(written: asyncio.Future[Any]) -> None:
-    """Nobody waits for this to be on the disk. If it cannot be, the ledger says so (`healthy`, `last_error`)."""
-    written.add_done_callback(lambda it: None if it.cancelled() else it.exception())

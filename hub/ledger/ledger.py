@@ -170,6 +170,7 @@ class Ledger:
             entry.c.topic == action,
             entry.c.at >= since,
         )
+        await self._caught_up()
         return await self._reader.run(lambda connection: int(connection.execute(count).scalar_one()))
 
     # ---- all entries ----------------------------------------------------------------------------------------------

@@ -138,6 +138,8 @@ class Writer:
                 self.healthy = True
                 if not unit.done.done():
                     unit.done.set_result(outcome)
+        if any(_is_trouble(outcome) for outcome in outcomes):
+            self._refuse_the_rest()
         self._start()
 
     # ---- when the disk fails --------------------------------------------------------------------------------------
@@ -145,9 +147,16 @@ class Writer:
     def _refuse(self, unit: _Unit, error: BaseException) -> None:
         if not unit.done.done():
             unit.done.set_exception(error)
-        if not isinstance(error, ValueError | LookupError):  # those are the asker's own mistakes
+        if _is_trouble(error):
             unit.done.cancelled() or unit.done.exception()  # it is said in `last_error`: nobody needs to await it
             self._failed(error, 0 if unit.done is self._telling else len(unit.drafts))
+
+    def _refuse_the_rest(self) -> None:
+        """What waits behind entries that could not be written is not written before them."""
+        waiting, self._waiting = self._waiting, []
+        self._weight -= sum(unit.weight for unit in waiting)
+        for unit in waiting:
+            self._refuse(unit, LedgerUnavailable(str(self.last_error)))
 
     def _failed(self, error: BaseException, refused: int) -> None:
         gap = self._gap or Trouble(self._clock.now(), "")
@@ -223,6 +232,11 @@ class Writer:
             )
             asked = next(((row.device, row.topic) for row in connection.execute(found)), ("", ""))
         return replace(it, device=asked[0], topic=asked[1])
+
+
+def _is_trouble(outcome: object) -> bool:
+    """Whether something failed that is not the asker's own mistake."""
+    return isinstance(outcome, BaseException) and not isinstance(outcome, ValueError | LookupError)
 
 
 def _asker_at_fault(error: StatementError) -> ValueError | LookupError | None:

@@ -195,6 +195,8 @@ def small_hub(judgement: Any = None, plate: Nameplate = PLATE, ledger: Any = Non
 class Nowhere:
     """A ledger for tests that ask nothing of it: what is appended is kept in a list."""
 
+    healthy = True
+
     def __init__(self) -> None:
         self.nouns: list[Any] = []
 
@@ -212,6 +214,12 @@ class Done:
 
     def add_done_callback(self, call: Callable[[Any], Any]) -> None:
         pass
+
+    def done(self) -> bool:
+        return True
+
+    def cancelled(self) -> bool:
+        return True
 
 
 # ---- a pump station and its driver --------------------------------------------------------------------------------
@@ -293,6 +301,10 @@ class Pen:
         self.full = False
         self.reading = 0  # questions that wait for the disk
         self._held: list[tuple[tuple[Any, ...], asyncio.Future[int]]] | None = None
+
+    @property
+    def healthy(self) -> bool:
+        return self.ledger.healthy and not self.full
 
     def append(self, *nouns: Any) -> asyncio.Future[int]:
         if self.full:

@@ -72,6 +72,24 @@ async def test_a_full_disk_is_said_and_what_was_confirmed_can_be_read(tmp_path: 
     await ledger.close()
 
 
+async def test_what_waits_behind_entries_that_cannot_be_written_is_not_written_before_them(
+    tmp_path: Path, disk: dict[str, int]
+):
+    """A disk that has no room for the first, but would have for the second."""
+    ledger, written, _ = await filled(tmp_path, ManualClock())
+    first = ledger.append(MUCH)
+    await asyncio.sleep(0)  # it is on its way: the next waits for the next transaction
+    second = ledger.append(Note("hub", at(0)))
+    with pytest.raises(LedgerUnavailable):
+        await first
+    with pytest.raises(LedgerUnavailable):
+        await second
+    assert len(await ledger.entries()) == written
+    assert ledger.last_error is not None
+    assert ledger.last_error.refused == 3
+    await ledger.close()
+
+
 async def test_when_there_is_space_again_it_goes_on_by_itself_and_says_what_is_missing(
     tmp_path: Path, disk: dict[str, int]
 ):
