@@ -126,7 +126,7 @@ class ModbusDriver:
             return line
         line = Line(place.key, self._opener(place), Timing(), self._clock, self._random)
         if place.dtu and self.listener is not None:
-            self.listener.seat(place.dtu).ring = line.ring
+            self.listener.seat(place.dtu).knock = line.knock
         self.lines[place.key], self._places[place.key] = line, place
         self._tasks[place.key] = tasks.create_task(line.run(), name=f"modbus {place.key}")
         return line

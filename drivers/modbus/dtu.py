@@ -36,7 +36,7 @@ class Seat:
 
     def __init__(self, id: str, options: Options, clock: Clock) -> None:
         self.id = id
-        self.ring: Callable[[], None] = lambda: None
+        self.knock: Callable[[], None] = lambda: None  # told when a connection is offered
         self._options = options
         self._clock = clock
         self._offered: tuple[asyncio.Transport, bytes] | None = None
@@ -50,10 +50,9 @@ class Seat:
         texts = self._options.heartbeats()
         if self._options.dtu_registers_each_packet:
             texts = (*texts, raw)
-        self._link = adopt(transport, Framing.RTU, texts)
         if transport.is_closing():
-            self._link.close()
             raise NotThere(f"DTU {self.id} has hung up")
+        self._link = adopt(transport, Framing.RTU, texts)
         return self._link
 
     def why(self, error: Exception) -> Words:
@@ -63,7 +62,7 @@ class Seat:
         """It has dialled in. The new connection wins; whether it has done so too often."""
         self.hang_up()
         self._offered = (transport, said.raw)
-        self.ring()
+        self.knock()
         now = self._clock.monotonic()
         self._came.append(now)
         return len(self._came) > FLAPS_AN_HOUR and now - self._came[0] < 3600

@@ -95,6 +95,7 @@ class Line:
         self._link: Link | None = None
         self._why_down: Words | None = None
         self._bell: asyncio.Future[None] | None = None
+        self._knocked = False  # a connection is offered, and nobody has opened the door yet
         self._silent: set[int] = set()
         self._heard_some = False  # since it was opened
         self._free_at = 0.0
@@ -136,6 +137,11 @@ class Line:
         if self._bell is not None and not self._bell.done():
             self._bell.set_result(None)
 
+    def knock(self) -> None:
+        """The other side has come by itself: it is let in as soon as the present connection is let go."""
+        self._knocked = True
+        self.ring()
+
     # ---- the actor ------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -143,6 +149,9 @@ class Line:
         try:
             while True:
                 pause_s = 0.0
+                if self._knocked:
+                    self._knocked = False
+                    self._backoff.reset()
                 try:
                     link = await self._opener.open()
                 except (OSError, TimeoutError) as error:
@@ -153,7 +162,7 @@ class Line:
                     if not self._heard_some:
                         self._down(Words("modbus.no_answer"))
                         pause_s = self._backoff.pause()
-                await self._rest(pause_s)
+                await self._rest(0.0 if self._knocked else pause_s)
         finally:
             self._fail_waiting(LineDown(Words("modbus.line_down")))
 

@@ -358,8 +358,12 @@ async def open_serial(port: SerialPort, framing: Framing) -> Link:
 
 
 def adopt(transport: asyncio.Transport, framing: Framing, heartbeats: tuple[bytes, ...] = ()) -> Link:
-    """A connection that somebody else has made (a DTU that dialled in)."""
+    """A connection that somebody else has made (a DTU that dialled in). Raises OSError."""
     link = Link(framing, heartbeats=heartbeats)
     transport.set_protocol(link)
-    link.connection_made(transport)
+    try:
+        link.connection_made(transport)
+    except OSError:
+        transport.abort()
+        raise
     return link

@@ -100,6 +100,21 @@ async def test_the_newer_connection_of_one_id_wins(callers: list[DialIn]):
         await until(lambda: intake.value("d1", "word.w111") == word_at(111))
 
 
+async def test_a_dtu_that_dials_in_again_while_it_is_asked_does_not_wait_at_the_door(callers: list[DialIn]):
+    async with driving([device("d1", f"modbus+dtu:{IMEI}/1", gap_ms=0)], **OPTIONS) as (driver, intake):
+        port = await port_of(driver)
+        line = next(iter(driver.lines.values()))
+        silent = []
+        for _ in range(5):  # a base station that flaps: on none of these gets anything through
+            before = line._link
+            silent.append(await Caller.call(port, IMEI.encode()))
+            await until(lambda before=before: line._link not in (None, before), 2)
+            await asyncio.sleep(0.05)
+        callers.append(DialIn({1: Unit(Registers())}, "127.0.0.1", port, Greeting(IMEI.encode())))
+        await callers[0].up()
+        await until(lambda: intake.value("d1", "word.w111") == word_at(111), 2)
+
+
 async def test_strangers_wait_are_shown_and_come_in_when_they_are_adopted(monkeypatch):
     monkeypatch.setattr(door, "STRANGER_EVERY_S", 0.0)
     async with driving([device("d1", f"modbus+dtu:{IMEI}/1")], **OPTIONS) as (driver, intake):
