@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -38,21 +39,37 @@ class Supervisor:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._tasks: list[asyncio.Task[None]] = []
+        self._kept: dict[str, asyncio.Task[None]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self.health: dict[str, Health] = {}
 
-    def keep(self, name: str, job: Callable[[], Awaitable[None]]) -> None:
-        """Start `job` and keep it running."""
+    def keep(
+        self, name: str, job: Callable[[], Awaitable[None]], on_failure: Callable[[str], None] | None = None
+    ) -> None:
+        """Start `job` and keep it running; `on_failure` is told each time why it must be started again."""
+        self.let_go(name)
         health = self.health[name] = Health(name)
-        self._tasks.append(asyncio.get_running_loop().create_task(self._keep(health, job), name=name))
+        self._kept[name] = asyncio.get_running_loop().create_task(self._keep(health, job, on_failure), name=name)
+
+    def let_go(self, name: str) -> None:
+        """End this one, if it is kept. It tidies up by itself; `close` waits for it."""
+        task = self._kept.pop(name, None)
+        if task is not None:
+            del self.health[name]
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+            task.cancel()
 
     async def close(self) -> None:
-        for task in self._tasks:
+        """End all of them, and wait until they have tidied up."""
+        for task in self._kept.values():
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
+        await asyncio.gather(*self._kept.values(), *self._ending, return_exceptions=True)
+        self._kept.clear()
 
-    async def _keep(self, health: Health, job: Callable[[], Awaitable[None]]) -> None:
+    async def _keep(
+        self, health: Health, job: Callable[[], Awaitable[None]], on_failure: Callable[[str], None] | None
+    ) -> None:
         pause_s = FIRST_PAUSE_S
         me = asyncio.current_task()
         assert me is not None
@@ -74,11 +91,23 @@ class Supervisor:
                 health.running = False
             if me.cancelling():
                 return  # it failed while it was being ended
+            if on_failure is not None:
+                guarded(f"what {health.name} does about it", partial(on_failure, health.error))
             if self._clock.monotonic() - started > CALM_AFTER_S:
                 pause_s = FIRST_PAUSE_S
             health.restarts += 1
             await self._clock.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+def guarded(name: str, do: Callable[[], None]) -> str:
+    """Do this, for one of many whose failure must not reach the others. Why it failed, or ""; the log has it too."""
+    try:
+        do()
+    except Exception as error:
+        log.exception("%s failed", name)
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 async def attempt(work: Awaitable[T], left_s: float, clock: Clock) -> T | Words:

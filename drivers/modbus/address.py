@@ -11,6 +11,7 @@ modbus+dtu:860123456789012/1                   RTU behind a 4G DTU that dials in
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Struct
@@ -30,6 +31,8 @@ _EXAMPLES = {
     "ascii": "modbus+ascii:///dev/ttyS0?baud=9600#3",
     "dtu": "modbus+dtu:860123456789012/1",
 }
+LONGEST_HOST = 253
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
 _SERIAL_KEYS = ("baud", "parity", "stop", "bits", "echo", "rs485")
 
 
@@ -68,14 +71,38 @@ def _network(address: str, kind: str) -> tuple[Place, int]:
         raise _bad(address, "host or port cannot be read.", _EXAMPLES[kind]) from None
     if not host:
         raise _bad(address, "has no host.", _EXAMPLES[kind])
+    if why := _no_host(host):
+        raise _bad(address, f'"{host}" {why}', _EXAMPLES[kind])
     if url.query or url.fragment or url.username:
         raise _bad(address, "has more than host, port and unit.", _EXAMPLES[kind])
     port = PORTS[kind] if port is None else port
     return Place(kind, f"{kind}://{host}:{port}", host, port), _unit(address, url.path.removeprefix("/"), kind)
 
 
+def _no_host(host: str) -> str:
+    """Why this can be no host, and what to write; "" when it can."""
+    if ":" in host:  # in brackets, or urlsplit would have taken it for a port
+        return "" if _is_ip(host) else "is no IPv6 address. Write one like [fd00::7]."
+    if re.fullmatch(r"[0-9.]+", host):
+        return "" if _is_ip(host) else "is no IPv4 address. Write four numbers from 0 to 255 with dots between them."
+    if len(host) > LONGEST_HOST or not all(_LABEL.fullmatch(label) for label in host.removesuffix(".").split(".")):
+        return "is no host name. Write parts of 1 to 63 letters, digits or hyphens with dots between them."
+    return ""
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _serial(address: str, kind: str) -> tuple[Place, int]:
-    url = urlsplit(address)
+    try:
+        url = urlsplit(address)
+    except ValueError:
+        raise _bad(address, "cannot be read.", _EXAMPLES[kind]) from None
     if url.netloc or not url.path.startswith("/"):
         raise _bad(address, "has no device.", _EXAMPLES[kind])
     options = dict(parse_qsl(url.query, keep_blank_values=True))

@@ -1,14 +1,15 @@
 """The Modbus driver: devices of the roster on their lines, and commands down to them.
 
-run        one task for each physical line (line.py), and the port where DTUs dial in (dtu.py)
+run        one supervised task for each physical line (line.py): one that fails is started again, and the others go on;
+           and the port where DTUs dial in (dtu.py)
 carry_out  one command (commands.py)
 """
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import Sequence
+from functools import partial
 from random import Random
 
 from drivers.modbus import profile
@@ -24,6 +25,7 @@ from drivers.modbus.rows import LineRules
 from hub.clock import Clock
 from hub.contract import BadConfig, DriverSpec, Intake, Sent
 from hub.model import Command, Device, Nameplate, Receipt, Stage, Words
+from hub.supervise import Supervisor, guarded
 
 # What suits the kind of line, where neither profile nor settings say otherwise (modbus.md §3): gap between two frames,
 # registers that are read along rather than asked around, and the longest pause between probes of a dead unit.
@@ -46,26 +48,27 @@ class ModbusDriver:
         self._tls = _tls(options)
         self._places: dict[str, Place] = {}  # by the line's key
         self._seats: dict[str, tuple[Device, Line, Member]] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}  # of lines by key, of watchdogs by device
+        self._keeper = Supervisor(clock)  # of lines by key, and of watchdogs by device
 
     async def run(self, intake: Intake) -> None:
         """Serve the roster until cancelled. Raises OSError when DTUs cannot be listened for."""
-        self.lines, self._places, self._seats, self._tasks = {}, {}, {}, {}
+        self.lines, self._places, self._seats = {}, {}, {}
         roster = intake.mine("modbus")
         try:
-            async with asyncio.TaskGroup() as tasks:
-                if self._options.dtu_port is not None:
-                    self.listener = Listener(self._options, self._clock, intake)
-                    await self.listener.open()
-                    tasks.create_task(self.listener.watch())
-                while True:
-                    self._fit(roster.devices, intake, tasks)
-                    await roster.changed()
+            if self._options.dtu_port is not None:
+                self.listener = Listener(self._options, self._clock, intake)
+                await self.listener.open()
+                self._keeper.keep("modbus waiting room", self.listener.watch)
+            while True:
+                self._fit(roster.devices, intake)
+                await roster.changed()
         finally:
+            self._seats = {}  # nothing more is taken down to them
+            await self._keeper.close()
             if self.listener is not None:
                 self.listener.close()
                 self.listener = None
-            self.lines, self._seats = {}, {}
+            self.lines = {}
 
     async def carry_out(self, device: Device, command: Command, sent: Sent) -> Receipt:
         """What the device said: UNDELIVERED, REJECTED, ACKNOWLEDGED, or EXPIRED when it was sent and nothing came."""
@@ -79,31 +82,43 @@ class ModbusDriver:
 
     # ---- the roster -----------------------------------------------------------------------------------------------
 
-    def _fit(self, devices: Sequence[Device], intake: Intake, tasks: asyncio.TaskGroup) -> None:
+    def _fit(self, devices: Sequence[Device], intake: Intake) -> None:
         """Let go of who has left or changed, and take in who is new."""
         wanted = {device.id: device for device in devices}
         for id, (device, line, _) in list(self._seats.items()):
             if wanted.get(id) != device:
                 line.leave(id)
                 del self._seats[id]
-                self._stop(id)
-        new = [device for device in devices if device.id not in self._seats]
-        for device in new:
-            try:
-                self._take_in(device, intake, tasks)
-            except BadConfig as bad:
-                intake.puzzled_by(device.address, b"", Words("modbus.bad_config", {"why": "; ".join(bad.mistakes)}))
+                self._keeper.let_go(_watchdog(id))
+        for device in devices:
+            if device.id not in self._seats:
+                self._try(device, intake)
         for key, line in list(self.lines.items()):
             if not line.members:
                 del self.lines[key], self._places[key]
-                self._stop(key)
+                self._keeper.let_go(_line(key))
         if self.listener is not None:
             self.listener.expect(place.dtu for place in self._places.values() if place.dtu)
 
-    def _take_in(self, device: Device, intake: Intake, tasks: asyncio.TaskGroup) -> None:
+    def _try(self, device: Device, intake: Intake) -> None:
+        """Take it in, or say why not; the others come in all the same."""
+
+        def take_in() -> None:
+            try:
+                self._take_in(device, intake)
+            except BadConfig as bad:
+                intake.puzzled_by(device.address, b"", Words("modbus.bad_config", {"why": "; ".join(bad.mistakes)}))
+
+        if error := guarded(f"modbus: taking in {device.id}", take_in):
+            for line in self.lines.values():
+                line.leave(device.id)
+            why = Words("modbus.device_failed", {"error": error})
+            guarded("modbus: saying so", partial(intake.puzzled_by, device.address, b"", why))
+
+    def _take_in(self, device: Device, intake: Intake) -> None:
         place, unit = parse(device.address)
         plate = self._shelf.plate(device.profile, device.settings)
-        line = self._line(place, tasks)
+        line = self._line(place)
         rules = plate.line
         gap = MAX_GAP[place.kind] if rules.max_gap is None else rules.max_gap
         merging = Merging(gap, rules.max_count, rules.merge)
@@ -116,9 +131,9 @@ class ModbusDriver:
             def refused(code: int) -> None:
                 intake.puzzled_by(device.address, b"", Words("modbus.watchdog_refused", {"code": code}))
 
-            self._tasks[device.id] = tasks.create_task(Watchdog(line, member, refused).feed())
+            self._keeper.keep(_watchdog(device.id), Watchdog(line, member, refused).feed)
 
-    def _line(self, place: Place, tasks: asyncio.TaskGroup) -> Line:
+    def _line(self, place: Place) -> Line:
         line = self.lines.get(place.key)
         if line is not None:
             if self._places[place.key] != place:
@@ -128,7 +143,7 @@ class ModbusDriver:
         if place.dtu and self.listener is not None:
             self.listener.seat(place.dtu).knock = line.knock
         self.lines[place.key], self._places[place.key] = line, place
-        self._tasks[place.key] = tasks.create_task(line.run(), name=f"modbus {place.key}")
+        self._keeper.keep(_line(place.key), line.run, line.failed)
         return line
 
     def _opener(self, place: Place) -> Opener:
@@ -155,10 +170,13 @@ class ModbusDriver:
             reopens=not place.dtu,
         )
 
-    def _stop(self, key: str) -> None:
-        task = self._tasks.pop(key, None)
-        if task is not None:
-            task.cancel()
+
+def _line(key: str) -> str:
+    return f"modbus line {key}"
+
+
+def _watchdog(device: str) -> str:
+    return f"modbus watchdog of {device}"
 
 
 class _TcpOpener:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from random import Random
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -20,6 +21,7 @@ from drivers.modbus.plan import Backoff, Class
 from hub.clock import Clock
 from hub.contract import Intake
 from hub.model import LinkState, Words
+from hub.supervise import guarded
 from protocols.modbus import pdu
 
 T = TypeVar("T")
@@ -164,7 +166,16 @@ class Line:
                         pause_s = self._backoff.pause()
                 await self._rest(0.0 if self._knocked else pause_s)
         finally:
-            self._fail_waiting(LineDown(Words("modbus.line_down")))
+            self._why_down = self._why_down or Words("modbus.line_down")
+            self._fail_waiting(LineDown(self._why_down))
+
+    def failed(self, error: str) -> None:
+        """It has failed in a way that nobody foresaw, and will be started again."""
+        self._why_down = why = Words("modbus.line_failed", {"error": error})
+        at, now = self._clock.now(), self._clock.monotonic()
+        for member in self.members.values():  # one of them may be why
+            guarded(f"{self.name}: {member.device.id}", partial(member.cut, why, at, now))
+        self._fail_waiting(LineDown(why))
 
     async def _use(self, link: Link) -> None:
         self._link, self._heard_some = link, False

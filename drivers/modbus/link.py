@@ -333,27 +333,40 @@ async def open_tcp(host: str, port: int, framing: Framing, timeout_s: float, tls
     """A connection over TCP or TLS. Raises OSError or TimeoutError."""
     loop = asyncio.get_running_loop()
     connecting = loop.create_connection(lambda: Link(framing), host, port, ssl=tls)
-    _, link = await asyncio.wait_for(connecting, timeout_s)
+    try:
+        _, link = await asyncio.wait_for(connecting, timeout_s)
+    except ValueError as error:  # a name that cannot be looked up (UnicodeError)
+        raise OSError(str(error)) from error
     return link
 
 
 async def open_serial(port: SerialPort, framing: Framing) -> Link:
     """A serial line, for us alone. Raises OSError (pyserial's own errors are)."""
     loop = asyncio.get_running_loop()
-    transport, link = await create_serial_connection(
-        loop,
-        lambda: Link(framing, port.echoes),
-        port.device,
-        baudrate=port.baud,
-        bytesize=port.bits,
-        parity=port.parity,
-        stopbits=port.stop,
-        timeout=0,
-    )
-    if port.rs485:
-        transport.sync_serial.rs485_mode = RS485Settings()  # type: ignore[attr-defined]
+    try:
+        transport, link = await create_serial_connection(
+            loop,
+            lambda: Link(framing, port.echoes),
+            port.device,
+            baudrate=port.baud,
+            bytesize=port.bits,
+            parity=port.parity,
+            stopbits=port.stop,
+            timeout=0,
+        )
+    except ValueError as error:  # a rate or a format that this adapter does not have
+        raise OSError(str(error)) from error
     assert isinstance(link, Link)
-    await link.opened.wait()
+    try:
+        await link.opened.wait()
+        if port.rs485:
+            transport.sync_serial.rs485_mode = RS485Settings()  # type: ignore[attr-defined]
+    except ValueError as error:
+        transport.abort()
+        raise OSError(f"it does not switch the direction by itself, so leave out rs485=1 ({error})") from error
+    except (OSError, asyncio.CancelledError):
+        transport.abort()
+        raise
     return link
 
 

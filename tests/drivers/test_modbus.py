@@ -452,6 +452,10 @@ def test_unknown_options_and_registrations_that_cannot_be_are_mistakes():
         ("modbus+rtutcp://h/0", '"0" is no unit (a number from 1 to 247)'),
         ("modbus+tcp://:502/1", "has no host. Write it like"),
         ("modbus+tcp://h:99999/1", "host or port cannot be read. Write it like"),
+        ("modbus+tcp://10.0..4.7:502/1", '"10.0..4.7" is no IPv4 address. Write four numbers from 0 to 255'),
+        ("modbus+tcp://pump..local/1", '"pump..local" is no host name. Write parts of 1 to 63 letters, digits'),
+        ("modbus+tls://[v1.x:7]/1", '"v1.x:7" is no IPv6 address. Write one like [fd00::7].'),
+        ("modbus+rtu://[x/dev/ttyS0#1", "cannot be read. Write it like: modbus+rtu:///dev/ttyS0?baud=9600#3"),
         ("modbus+tcp://h:502/1?x=1", "has more than host, port and unit"),
         (
             "modbus+rtu:///dev/ttyS0?bauds=9600#3",

@@ -6,7 +6,7 @@ import pytest
 
 from hub.clock import ManualClock
 from hub.model import Words
-from hub.supervise import CALM_AFTER_S, GRACE_S, LONGEST_PAUSE_S, Supervisor, attempt
+from hub.supervise import CALM_AFTER_S, GRACE_S, LONGEST_PAUSE_S, Supervisor, attempt, guarded
 
 
 class Job:
@@ -99,6 +99,57 @@ async def test_one_that_fails_while_it_is_ended_does_not_hold_up_the_end():
     supervisor.keep("clumsy", clumsy)
     await clock.advance(1)
     await asyncio.wait_for(supervisor.close(), 5)
+
+
+async def test_whoever_wants_to_know_is_told_each_time_and_may_fail_himself():
+    clock, told = ManualClock(), []
+
+    def tell(why: str) -> None:
+        told.append((clock.monotonic(), why))
+        raise RuntimeError("and nobody listens")
+
+    job = Job(clock, ConnectionError("cable"))
+    supervisor = Supervisor(clock)
+    supervisor.keep("job", job, tell)
+    await clock.advance(4)
+    assert told == [(at, "ConnectionError: cable") for at in (0, 1, 3)]
+    assert job.starts == [0, 1, 3]
+    await supervisor.close()
+    assert len(told) == 3
+
+
+async def test_one_may_be_let_go_and_its_end_is_waited_for_at_the_close():
+    clock, ended = ManualClock(), []
+
+    async def tidy() -> None:
+        try:
+            await clock.sleep(1e9)
+        finally:
+            await clock.sleep(5)
+            ended.append(clock.monotonic())
+
+    other = Job(clock, lasts_s=1e9)
+    supervisor = Supervisor(clock)
+    supervisor.keep("tidy", tidy)
+    supervisor.keep("other", other)
+    await clock.advance(1)
+    supervisor.let_go("tidy")
+    supervisor.let_go("nobody")
+    await clock.advance(1)
+    assert (ended, list(supervisor.health), supervisor.health["other"].running) == ([], ["other"], True)
+    closing = asyncio.ensure_future(supervisor.close())
+    await clock.advance(5)
+    await closing
+    assert ended == [6]
+
+
+def test_what_is_guarded_says_why_it_failed(caplog: pytest.LogCaptureFixture):
+    def fail() -> None:
+        raise ValueError("no")
+
+    assert guarded("one of many", fail) == "ValueError: no"
+    assert "one of many failed" in caplog.text
+    assert guarded("another", lambda: None) == ""
 
 
 # ---- an attempt ---------------------------------------------------------------------------------------------------
