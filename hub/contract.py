@@ -78,7 +78,8 @@ class DriverSpec(Struct, frozen=True):
 
     `nameplate(device)` is the device's plate by its profile; raises BadConfig when profile or settings are wrong.
     `check(device)` raises BadConfig when the address cannot be used. `listens(options)`: where it will listen (host,
-    port), so that a port in use is said before anything is started.
+    port), so that a port in use is said before anything is started. `together(devices, options)`: the mistakes that no
+    device shows alone. `kinds()`: the device kinds that its profiles are for. `addresses`: examples, one of each form.
     """
 
     name: str
@@ -87,6 +88,9 @@ class DriverSpec(Struct, frozen=True):
     nameplate: Callable[[Device], Nameplate]
     check: Callable[[Device], None]
     listens: Callable[[Any], Sequence[tuple[str, int]]] = lambda options: ()
+    together: Callable[[Sequence[Device], Any], Iterable[tuple[Device, str]]] = lambda devices, options: ()
+    kinds: Callable[[], Iterable[str]] = lambda: ()
+    addresses: tuple[str, ...] = ()
 
 
 class BadConfig(ValueError):

@@ -13,7 +13,7 @@ from functools import partial
 from random import Random
 
 from drivers.modbus import profile
-from drivers.modbus.address import Place, parse
+from drivers.modbus.address import EXAMPLES, Place, parse
 from drivers.modbus.commands import Carrier, Watchdog
 from drivers.modbus.dtu import Listener
 from drivers.modbus.line import Line, Opener, Timing
@@ -22,6 +22,7 @@ from drivers.modbus.member import Member
 from drivers.modbus.options import Options
 from drivers.modbus.plan import Breaker, Merging
 from drivers.modbus.rows import LineRules
+from drivers.modbus.together import together
 from hub.clock import Clock
 from hub.contract import BadConfig, DriverSpec, Intake, Sent
 from hub.model import Command, Device, Nameplate, Receipt, Stage, Words
@@ -236,4 +237,9 @@ def listens(options: Options) -> list[tuple[str, int]]:
     return [(options.dtu_host, options.dtu_port)] if options.dtu_port else []
 
 
-SPEC = DriverSpec("modbus", Options, open_driver, nameplate, check, listens)
+def kinds() -> set[str]:
+    """The device kinds that the house's profiles are for."""
+    return {it.kind for it in profile.shelf().profiles.values() if it.kind}
+
+
+SPEC = DriverSpec("modbus", Options, open_driver, nameplate, check, listens, together, kinds, EXAMPLES)

@@ -30,6 +30,7 @@ from protocols.modbus import registers
 
 LAST_ADDRESS = 65535
 WRITE_FUNCTIONS = (5, 6, 15, 16, 22)
+KIND = re.compile(r"[a-z][a-z0-9_]{0,39}")
 KEY = re.compile(r"^[a-z][a-z0-9_]*(\{n\})?(\.[a-z0-9_]+(\{n\})?)*$")
 
 
@@ -67,6 +68,9 @@ class _Reader:
         name = top.take("profile", str)
         if name and name != self.stem:
             top.wrong(f'profile is "{name}", and the file is called {self.stem}.toml. Give both the same name')
+        kind = top.take("kind", str, "")
+        if kind and not KIND.fullmatch(kind):
+            top.wrong(f'kind is "{kind}". Write small letters, digits and _, like "pump_station"')
         source, verified = top.take("source", str), top.take("verified", str)
         top.take("vendor", str, ""), top.take("model", str, "")
         self.base = top.whole("base", 0, 1, 0)
@@ -79,6 +83,7 @@ class _Reader:
             name=self.stem,
             file=self.place,
             title=top.title(),
+            kind=kind,
             source=source,
             verified=verified,
             line=self._line(top.take("line", dict, {})),

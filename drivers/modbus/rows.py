@@ -143,6 +143,7 @@ class Profile(Struct, frozen=True):
     name: str
     file: str
     title: Title
+    kind: str  # of the devices that it is for: "pump_station"; "" when it does not say
     source: str
     verified: str
     line: LineRules

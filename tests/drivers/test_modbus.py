@@ -451,7 +451,7 @@ def test_unknown_options_and_registrations_that_cannot_be_are_mistakes():
         ("modbus+tcp://h:502/256", '"256" is no unit (a number from 0 to 255)'),
         ("modbus+rtutcp://h/0", '"0" is no unit (a number from 1 to 247)'),
         ("modbus+tcp://:502/1", "has no host. Write it like"),
-        ("modbus+tcp://h:99999/1", "host or port cannot be read. Write it like"),
+        ("modbus+tcp://h:99999/1", 'port "99999" is no port. Write a number from 1 to 65535. Write it like'),
         ("modbus+tcp://10.0..4.7:502/1", '"10.0..4.7" is no IPv4 address. Write four numbers from 0 to 255'),
         ("modbus+tcp://pump..local/1", '"pump..local" is no host name. Write parts of 1 to 63 letters, digits'),
         ("modbus+tls://[v1.x:7]/1", '"v1.x:7" is no IPv6 address. Write one like [fd00::7].'),
