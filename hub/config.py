@@ -11,22 +11,42 @@ A mistake is one line: file › place › what is wrong. What to write instead.
 
 from __future__ import annotations
 
-import difflib
 import re
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct, field
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from hub.contract import BadConfig, DriverSpec
+from hub.mistakes import Mistakes, explain, near, read_toml
 from hub.model import Area, Device, Nameplate
 
-MAX_FILE_BYTES = 16 * 1024 * 1024  # of one TOML file of a site
 ID_FORM = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+_HOST = '"127.0.0.1" for this machine only, or "0.0.0.0" for the whole network'
+# What to write into a field, where pydantic knows only that something cannot be.
+_HUB_WRITE = {
+    "name": '"示范县水务局", or one for each language: { zh-CN = "…", en = "…" }',
+    "port": "a whole number from 1 to 65535, like 8420",
+    "host": _HOST,
+}
+_AREA_WRITE = {
+    "code": 'the 12 digits of the administrative division: code = "340299100000"',
+    "name": 'a name of 1 to 100 letters: name = "城关镇"',
+    "parent": 'the code of the area above it: parent = "340299000000"',
+}
+_DEVICE_WRITE = {
+    "id": 'small letters, digits, ".", "_" and "-", 64 at most: id = "ps-east-gate"',
+    "name": 'a name of 1 to 100 letters: name = "东门泵站"',
+    "kind": 'what it is: kind = "pump_station"',
+    "address": 'how it is reached: address = "modbus+tcp://192.168.1.10:502/1"',
+    "profile": 'the name of its register table: profile = "ps-2026"',
+    "area": 'the code of an area: area = "340299100000"',
+    "settings": "what its profile wants to know: settings = { pumps = 3 }",
+}
 
 
 class Strict(BaseModel):
@@ -64,6 +84,16 @@ class HttpTable(Strict):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8420, ge=1, le=65535)
+
+    @field_validator("host")
+    @classmethod
+    def _can_be_a_host(cls, host: str) -> str:
+        if re.fullmatch(r"[0-9.]+", host) or ":" in host:
+            try:
+                ip_address(host)
+            except ValueError:
+                raise ValueError(f"is not an address. Write {_HOST}") from None
+        return host
 
 
 class HubFile(Strict):
@@ -111,60 +141,56 @@ class Site(Struct, frozen=True):
         return self.folder / "data"
 
 
-class _Mistakes(list[str]):
-    def add(self, *parts: str) -> None:
-        self.append(" › ".join(parts))
+It = TypeVar("It", Area, Device)
 
 
-def read_site(folder: Path, drivers: Mapping[str, DriverSpec]) -> Site:
-    """The site in `folder`. Raises BadConfig with every mistake of every file."""
+class _Row(Struct, Generic[It]):
+    """An area or a device as far as it can be read: the `wrong` fields are left empty, so that the rest is checked."""
+
+    it: It
+    place: str
+    name: str  # 'device "ps-1"'
+    wrong: frozenset[str]
+    said: Mistakes
+
+
+def read_site(folder: Path, drivers: Mapping[str, DriverSpec], kinds: Collection[str] | None = None) -> Site:
+    """The site in `folder`. Raises BadConfig with every mistake of every file.
+
+    `kinds`: the device kinds that rules are for; a device must be of one of those, or of one that a profile names.
+    Without them kinds are not looked at.
+    """
     if not folder.is_dir():
         raise BadConfig(f"{folder} › is not a folder. Make a site with: fieldhub init {folder}")
-    mistakes = _Mistakes()
+    mistakes = Mistakes()
     hub = _hub_file(folder, mistakes)
     options = _options(hub, folder, drivers, mistakes)
     areas, devices = _rows(folder, mistakes)
-    _check_areas(areas, mistakes)
-    known_areas = {area.code for area, _ in areas}
-    plates = _check_devices(devices, known_areas, drivers, mistakes)
-    known = {device.id for device, _ in devices}
+    _check_areas(areas)
+    known_kinds = None if kinds is None else {*kinds, *(kind for spec in drivers.values() for kind in spec.kinds())}
+    plates = _check_devices(devices, {row.it.code for row in areas}, drivers, known_kinds)
+    _check_together(devices, drivers, options)
+    mistakes.extend(what for row in areas for what in row.said)
+    mistakes.extend(what for row in devices for what in row.said)
+    known = {row.it.id for row in devices}
     for rule, where in hub.armed.items():
         for device in where:
             if device not in known:
-                near = _near(device, known)
-                mistakes.add("hub.toml", "armed", f'"{rule}"', f'there is no device "{device}".{near}')
+                mistakes.add("hub.toml", "armed", f'"{rule}"', f'there is no device "{device}".{near(device, known)}')
     if mistakes:
         raise BadConfig(*mistakes)
     return Site(
         folder,
         hub,
         options,
-        tuple(area for area, _ in areas),
-        tuple(device for device, _ in devices),
+        tuple(row.it for row in areas),
+        tuple(row.it for row in devices),
         plates,
-        {area.code: place for area, place in areas} | {device.id: place for device, place in devices},
+        {row.it.code: row.place for row in areas} | {row.it.id: row.place for row in devices},
     )
 
 
-def read_toml(file: Path, place: str) -> dict[str, Any]:
-    """The tables of a TOML file. Raises BadConfig: line and column of what cannot be read."""
-    try:
-        raw = file.read_bytes()
-        if len(raw) > MAX_FILE_BYTES:
-            raise BadConfig(f"{place} › is {len(raw)} bytes; a file may have {MAX_FILE_BYTES}. Split it")
-        return tomllib.loads(raw.decode("utf-8-sig"))  # Windows' editor begins its files with a mark
-    except OSError as error:
-        raise BadConfig(f"{place} › cannot be read: {error.strerror}. Check that it exists and its rights") from None
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise BadConfig(f"{place} › line {line} is not UTF-8. Save the file as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise BadConfig(f"{place} › is not TOML: {error}") from None
-    except RecursionError:
-        raise BadConfig(f"{place} › is nested too deeply. Write it flat") from None
-
-
-def _hub_file(folder: Path, mistakes: _Mistakes) -> HubFile:
+def _hub_file(folder: Path, mistakes: Mistakes) -> HubFile:
     """hub.toml; of one with mistakes the tables that have none, so that what refers to them is checked all the same."""
     try:
         tables = read_toml(folder / "hub.toml", "hub.toml")
@@ -174,15 +200,15 @@ def _hub_file(folder: Path, mistakes: _Mistakes) -> HubFile:
     try:
         return HubFile.model_validate(tables)
     except ValidationError as error:
-        mistakes.extend(explain(error, "hub.toml"))
+        mistakes.extend(explain(error, "hub.toml", write=_HUB_WRITE))
         wrong = {item["loc"][0] for item in error.errors()}
         return HubFile.model_validate({key: table for key, table in tables.items() if key not in wrong})
 
 
-def _options(hub: HubFile, folder: Path, drivers: Mapping[str, DriverSpec], mistakes: _Mistakes) -> Mapping[str, Any]:
+def _options(hub: HubFile, folder: Path, drivers: Mapping[str, DriverSpec], mistakes: Mistakes) -> Mapping[str, Any]:
     for name in hub.drivers:
         if name not in drivers:
-            mistakes.add("hub.toml", f"drivers.{name}", f"there is no such driver.{_near(name, drivers)}")
+            mistakes.add("hub.toml", f"drivers.{name}", f"there is no such driver.{near(name, drivers)}")
     options: dict[str, Any] = {}
     for name, spec in drivers.items():
         table = dict(hub.drivers.get(name, {}))
@@ -197,9 +223,13 @@ def _options(hub: HubFile, folder: Path, drivers: Mapping[str, DriverSpec], mist
     return options
 
 
-def _rows(folder: Path, mistakes: _Mistakes) -> tuple[list[tuple[Area, str]], list[tuple[Device, str]]]:
-    areas: list[tuple[Area, str]] = []
-    devices: list[tuple[Device, str]] = []
+# ---- areas and devices --------------------------------------------------------------------------------------------
+
+
+def _rows(folder: Path, mistakes: Mistakes) -> tuple[list[_Row[Area]], list[_Row[Device]]]:
+    """Every row, also those with mistakes; `mistakes` gets those of whole files."""
+    areas: list[_Row[Area]] = []
+    devices: list[_Row[Device]] = []
     for file in sorted((folder / "devices").glob("*.toml")):
         place = f"devices/{file.name}"
         try:
@@ -207,22 +237,16 @@ def _rows(folder: Path, mistakes: _Mistakes) -> tuple[list[tuple[Area, str]], li
         except BadConfig as bad:
             mistakes.extend(bad.mistakes)
             continue
-        for key in tables.keys() - {"area", "device"}:
+        for key in sorted(tables.keys() - {"area", "device"}):
             mistakes.add(place, key, "is not known here. Write [[area]] or [[device]]")
         for number, row in enumerate(_rows_of(tables, "area", place, mistakes), 1):
-            try:
-                areas.append((Area(**AreaRow.model_validate(row).model_dump()), place))
-            except ValidationError as error:
-                mistakes.extend(explain(error, place, _row_name("area", row, "code", number)))
+            areas.append(_row(Area, AreaRow, row, place, _row_name("area", row, "code", number), _AREA_WRITE))
         for number, row in enumerate(_rows_of(tables, "device", place, mistakes), 1):
-            try:
-                devices.append((Device(**DeviceRow.model_validate(row).model_dump()), place))
-            except ValidationError as error:
-                mistakes.extend(explain(error, place, _row_name("device", row, "id", number)))
+            devices.append(_row(Device, DeviceRow, row, place, _row_name("device", row, "id", number), _DEVICE_WRITE))
     return areas, devices
 
 
-def _rows_of(tables: Mapping[str, Any], key: str, place: str, mistakes: _Mistakes) -> list[Any]:
+def _rows_of(tables: Mapping[str, Any], key: str, place: str, mistakes: Mistakes) -> list[Any]:
     rows = tables.get(key, [])
     if isinstance(rows, list):
         return rows
@@ -230,75 +254,18 @@ def _rows_of(tables: Mapping[str, Any], key: str, place: str, mistakes: _Mistake
     return []
 
 
-def _check_areas(areas: list[tuple[Area, str]], mistakes: _Mistakes) -> None:
-    seen: dict[str, str] = {}
-    for area, place in areas:
-        if area.code in seen:
-            mistakes.add(place, f'area "{area.code}"', f"this code is used twice (also in {seen[area.code]})")
-        seen[area.code] = place
-    parents = {area.code: area.parent for area, _ in areas}
-    for area, place in areas:
-        if area.parent and area.parent not in parents:
-            mistakes.add(place, f'area "{area.code}"', "parent", f'there is no area "{area.parent}"')
-            continue
-        above, steps = area.parent, 0
-        while above and steps <= len(parents):
-            above, steps = parents.get(above, ""), steps + 1
-        if steps > len(parents):
-            mistakes.add(
-                place, f'area "{area.code}"', "parent", "the areas form a ring. One of them must have no parent"
-            )
-
-
-def _check_devices(
-    devices: list[tuple[Device, str]],
-    areas: set[str],
-    drivers: Mapping[str, DriverSpec],
-    mistakes: _Mistakes,
-) -> dict[str, Nameplate]:
-    ids: dict[str, str] = {}
-    addresses: dict[str, str] = {}
-    plates: dict[str, Nameplate] = {}
-    for device, place in devices:
-        name = f'device "{device.id}"'
-        if device.id in ids:
-            mistakes.add(place, name, f"this id is used twice (also in {ids[device.id]}). Every device needs its own")
-        ids[device.id] = place
-        if device.address in addresses:
-            other = addresses[device.address]
-            mistakes.add(place, name, "address", f'"{device.address}" is also the address of "{other}"')
-        addresses[device.address] = device.id
-        if device.area and device.area not in areas:
-            mistakes.add(place, name, "area", f'there is no area "{device.area}".{_near(device.area, areas)}')
-        spec = drivers.get(device.driver)
-        if spec is None:
-            known = ", ".join(drivers)
-            mistakes.add(
-                place, name, "address", f'no driver for "{device.address}". It must start with one of: {known}'
-            )
-            continue
-        try:
-            spec.check(device)
-            plates[device.id] = spec.nameplate(device)
-        except BadConfig as bad:
-            mistakes.extend(f"{place} › {name} › {line}" for line in bad.mistakes)
-    return plates
-
-
-def explain(error: ValidationError, *place: str) -> list[str]:
-    """One line for each mistake that pydantic found."""
-    lines = []
-    for item in error.errors():
-        where = ".".join(str(part) for part in item["loc"])
-        what = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            what = "is not known here. Take it out, or check its spelling"
-        elif item["type"] == "missing":
-            what = "is missing"
-        else:
-            what = f"{what} (written: {_short(item['input'])})"
-        lines.append(" › ".join((*place, *([where] if where else []), what)))
-    return lines
+def _row(noun: type[It], model: type[Strict], row: Any, place: str, name: str, write: Mapping[str, str]) -> _Row[It]:
+    try:
+        return _Row(noun(**model.model_validate(row).model_dump()), place, name, frozenset(), Mistakes())
+    except ValidationError as error:
+        said = Mistakes(explain(error, place, name, write=write))
+        tops = {str(item["loc"][0]) for item in error.errors() if item["loc"]}
+    fields = noun.__struct_fields__
+    wrong = frozenset(tops & set(fields) if isinstance(row, dict) else fields)
+    # A mapping for settings and "" for the rest is what each field is when it is left out.
+    made: dict[str, Any] = {key: {} if key == "settings" else "" for key in fields}
+    made |= {key: row[key] for key in fields if key not in wrong and key in row}
+    return _Row(noun(**made), place, name, wrong, said)
 
 
 def _row_name(what: str, row: Any, key: str, number: int) -> str:
@@ -306,14 +273,87 @@ def _row_name(what: str, row: Any, key: str, number: int) -> str:
     return f'{what} "{name}"' if isinstance(name, str) else f"{what} number {number}"
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
+def _check_areas(areas: list[_Row[Area]]) -> None:
+    seen: dict[str, str] = {}
+    for row in areas:
+        if "code" in row.wrong:
+            continue
+        if row.it.code in seen:
+            row.said.add(row.place, row.name, f"this code is used twice (also in {seen[row.it.code]})")
+        seen[row.it.code] = row.place
+    parents = {row.it.code: row.it.parent for row in areas}
+    for row in areas:
+        if row.it.parent and row.it.parent not in parents:
+            what = f'there is no area "{row.it.parent}".{near(row.it.parent, parents)}'
+            row.said.add(row.place, row.name, "parent", what)
+            continue
+        above, steps = row.it.parent, 0
+        while above and steps <= len(parents):
+            above, steps = parents.get(above, ""), steps + 1
+        if steps > len(parents):
+            row.said.add(row.place, row.name, "parent", "the areas form a ring. One of them must have no parent")
 
 
-def _near(name: str, known: Any) -> str:
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    if near:
-        return f' Did you mean "{near[0]}"?'
-    return f" Known: {', '.join(sorted(names)[:20])}" if names and re.match(r"^.{0,400}$", ", ".join(names)) else ""
+def _check_devices(
+    rows: list[_Row[Device]], areas: set[str], drivers: Mapping[str, DriverSpec], kinds: set[str] | None
+) -> dict[str, Nameplate]:
+    """What can be checked of each row, whatever else is wrong with it; the nameplates of those that have one."""
+    ids: dict[str, str] = {}
+    addresses: dict[str, str] = {}
+    plates: dict[str, Nameplate] = {}
+    for row in rows:
+        it, place, name = row.it, row.place, row.name
+        if it.id and it.id in ids:
+            row.said.add(place, name, f"this id is used twice (also in {ids[it.id]}). Every device needs its own")
+        ids[it.id] = place
+        if it.address and it.address in addresses:
+            row.said.add(place, name, "address", f'"{it.address}" is also the address of "{addresses[it.address]}"')
+        addresses[it.address] = it.id or name
+        if it.area and it.area not in areas:
+            row.said.add(place, name, "area", f'there is no area "{it.area}".{near(it.area, areas)}')
+        if kinds and it.kind and it.kind not in kinds:
+            row.said.add(place, name, "kind", _no_kind(it.kind, kinds))
+        for what in _with_driver(row, drivers, plates):
+            row.said.add(place, name, what)
+    return plates
+
+
+def _no_kind(kind: str, kinds: set[str]) -> str:
+    hint = near(kind, kinds)
+    hint = hint if hint.startswith(" Did") else ""
+    return f'there is no "{kind}".{hint} Kinds: {", ".join(sorted(kinds))}, or one that a profile or a rule names'
+
+
+def _with_driver(row: _Row[Device], drivers: Mapping[str, DriverSpec], plates: dict[str, Nameplate]) -> Iterator[str]:
+    """Each of address and profile is checked also when the other is wrong."""
+    spec = drivers.get(row.it.driver)
+    if spec is None and "address" not in row.wrong:
+        like = [like for it in drivers.values() for like in (it.addresses or (f"{it.name}:…",))]
+        yield f'address › no driver for "{row.it.address}". Write it like: {" or ".join(like)}'
+    if spec is None and len(drivers) == 1:
+        (spec,) = drivers.values()  # whose else should the profile be?
+    if spec is None:
+        return
+    if "address" not in row.wrong and row.it.driver in drivers:
+        yield from _mistakes_of(lambda: spec.check(row.it))
+    if not row.wrong & {"profile", "settings"}:
+        yield from _mistakes_of(lambda: plates.update({row.it.id: spec.nameplate(row.it)}))
+
+
+def _mistakes_of(check: Callable[[], None]) -> Iterable[str]:
+    try:
+        check()
+    except BadConfig as bad:
+        return bad.mistakes
+    return ()
+
+
+def _check_together(rows: list[_Row[Device]], drivers: Mapping[str, DriverSpec], options: Mapping[str, Any]) -> None:
+    """What no device shows alone: two that want the same line otherwise, a port that the options do not open."""
+    for name, spec in drivers.items():
+        if name not in options:
+            continue
+        mine = {id(row.it): row for row in rows if row.it.driver == name}
+        for device, what in spec.together([row.it for row in mine.values()], options[name]):
+            row = mine[id(device)]
+            row.said.add(row.place, row.name, what)

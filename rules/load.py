@@ -12,7 +12,6 @@ The whole language, with an example of each mistake, is in rules/README.md.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from hub import units
+from hub.contract import BadConfig
+from hub.mistakes import read_toml
 from hub.model import Device, Nameplate, Severity, Title
 from hub.words import LANGUAGES
 from rules.condition import Condition
@@ -56,6 +57,23 @@ def load_rules(folder: Path, fleet: Fleet = ()) -> Rules:
     Raises BadRule with every mistake of every file.
     """
     return load(sorted(folder.glob("*.toml")), fleet, shipped_files())
+
+
+def kinds(folder: Path) -> set[str]:
+    """The device kinds that the rules of a site and the shipped ones are for. A rule with mistakes may lack."""
+    overlooked: list[str] = []  # `load` says them
+    return {rule.kind for file in (*folder.glob("*.toml"), *shipped_files()) for rule in _file(file, overlooked)}
+
+
+def unwatched(rules: Rules, fleet: Fleet) -> list[Device]:
+    """The devices on which no rule can be judged: whatever happens to them, no alarm rings."""
+    return [device for device, plate in fleet if not any(_watches(rule, device, plate) for rule in rules)]
+
+
+def _watches(rule: Rule, device: Device, plate: Nameplate) -> bool:
+    return rule.selects(device) and any(
+        rule.is_about(plate.points, part) and not rule.lacks(plate.points, part) for part in rule.parts(plate.points)
+    )
 
 
 def shipped_files() -> list[Path]:
@@ -104,23 +122,17 @@ def _file(file: Path, mistakes: list[str]) -> list[Rule]:
     """The rules of a file that can be read; what is wrong with the others is added to `mistakes`."""
     place = f"{file.parent.name}/{file.name}"
     try:
-        content = tomllib.loads(file.read_text("utf-8"))
-    except UnicodeDecodeError as bad:
-        mistakes.append(f"{place}: is not UTF-8 (byte {bad.start + 1}). Save it as UTF-8")
-        return []
-    except tomllib.TOMLDecodeError as bad:
-        mistakes.append(f"{place}: is not TOML: {bad}")
-        return []
-    except OSError as bad:
-        mistakes.append(f"{place}: cannot be read: {bad.strerror}")
+        content = read_toml(file, place)
+    except BadConfig as bad:
+        mistakes += bad.mistakes
         return []
     for key in content:
         if key != "rule":
             hint = did_you_mean(key, ("rule",))
-            mistakes.append(f'{place} › "{key}": a rule file has only [[rule]] tables.{hint}')
+            mistakes.append(f'{place} › "{key}" › a rule file has only [[rule]] tables.{hint}')
     tables = content.get("rule", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        mistakes.append(f'{place} › "rule": write each rule as [[rule]], with two brackets')
+        mistakes.append(f'{place} › "rule" › write each rule as [[rule]], with two brackets')
         return []
     rules: list[Rule] = []
     for number, table in enumerate(tables, 1):

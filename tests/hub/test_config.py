@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from pydantic import BaseModel, ConfigDict, Field
 
-from hub.config import MAX_FILE_BYTES, read_site, read_toml
+from hub.config import read_site
 from hub.contract import BadConfig, DriverSpec
+from hub.mistakes import MAX_FILE_BYTES, read_toml
 from hub.model import Device, Nameplate
 
 
@@ -85,22 +87,67 @@ def test_a_folder_that_is_not_there_says_how_to_make_one(tmp_path: Path):
 
 
 HUB = [
-    ("[site]\nname = 3", "hub.toml › site.name.", ""),
+    (
+        "[site]\nname = 3",
+        'hub.toml › site.name › cannot stand here. Write "示范县水务局", or one for each language: ',
+        '{ zh-CN = "…", en = "…" }',
+    ),
+    ("[site]\nname = { en = 3 }", "hub.toml › site.name › cannot stand here.", ""),
     ('[site]\nzone = "Asia/Shanghia"', "hub.toml › site.zone › is not a time zone. Write one like", "'Asia/Shanghia'"),
     ('[site]\nlanguage = "de"', 'hub.toml › site.language › is not a language. Write "zh-CN" or "en"', "'de'"),
-    ("[http]\nport = 0", "hub.toml › http.port › Input should be greater than or equal to 1", "(written: 0)"),
+    ("[http]\nport = 0", "hub.toml › http.port › 0 is too small. Write a whole number from 1 to 65535, like 8420", ""),
+    (
+        '[http]\nport = "x"',
+        'hub.toml › http.port › "x" is not a whole number. Write a whole number from 1 to 65535, like 8420',
+        "",
+    ),
+    (
+        '[http]\nhost = "127.0.0.999"',
+        "hub.toml › http.host › is not an address. Write",
+        '"127.0.0.1" for this machine only, or "0.0.0.0" for the whole network',
+    ),
     ("[htpp]\nport = 80", "hub.toml › htpp › is not known here. Take it out, or check its spelling", ""),
     ("[http]\nprt = 80", "hub.toml › http.prt › is not known here. Take it out, or check its spelling", ""),
     ("[drivers.pump]", 'hub.toml › drivers.pump › there is no such driver. Did you mean "pumps"?', ""),
-    ("[drivers.pumps]\ntimeout_s = 0", "hub.toml › drivers.pumps › timeout_s › Input should be greater than 0", ""),
+    (
+        "[drivers.pumps]\ntimeout_s = 0",
+        "hub.toml › drivers.pumps › timeout_s › 0 is too small. Write a number greater than 0",
+        "",
+    ),
     ("[drivers.pumps]\ntimeout = 1", "hub.toml › drivers.pumps › timeout › is not known here.", ""),
     (
         '[armed]\n"sump high" = ["ps-9"]',
         'hub.toml › armed › "sump high" › there is no device "ps-9".',
         'Did you mean "ps-1"',
     ),
-    ("[site]\nname = [", "hub.toml › is not TOML: Invalid value (at end of document)", ""),
-    ('[site]\nname = "a"\nzone = ?', "hub.toml › is not TOML: Invalid value (at line 3, column 8)", ""),
+    (
+        "[site]\nname = [",
+        "hub.toml › the end of the file › is not TOML: Invalid value. Look for a quote or a bracket",
+        "",
+    ),
+    (
+        '[site]\nname = "a"\nzone = ?',
+        "hub.toml › line 3 › zone = ? is not TOML: Invalid value. Write texts in quotes",
+        "",
+    ),
+    (
+        "[site]\nname = “东门”",
+        "hub.toml › line 2 › name = “东门” is not TOML: Invalid value. ",
+        'Signs of a Chinese keyboard are no part of TOML. Write " for “, " for ”',
+    ),
+    ('[site]\nname ＝ "东门"', "hub.toml › line 2 › ", "Write = for ＝"),
+    ('[http]\nhost = "127.0.0.1"， port = 8420', "hub.toml › line 2 › ", "Write , for ，"),
+    (
+        '[site]\nname = "东门\nzone = "UTC"',
+        'hub.toml › line 2 › name = "东门 is not TOML: ',
+        'A quote is not closed. Write one " before the text and one after it',
+    ),
+    ('[site]\nname = 东门"', "hub.toml › line 2 › ", "A quote is not closed."),
+    ("[site\nname = 1", "hub.toml › line 1 › [site is not TOML: ", "Write [name] on a line of its own"),
+    ('[site]\nname = "a"\nname = "b"\n', "hub.toml › line 3 › ", "A key may stand only once in its table"),
+    ("[site]\n[http]\n[site]", "hub.toml › line 3 › ", "This table stands twice"),
+    ('[site]\nname "a"', "hub.toml › line 2 › ", "Write: key = value"),
+    ("[http]\nport = 8420 host", "hub.toml › line 2 › ", "Write one key = value on a line"),
     ("a = " + "[" * 5000, "hub.toml › is nested too deeply. Write it flat", ""),
 ]
 
@@ -114,7 +161,7 @@ def test_a_mistake_in_hub_toml_is_said_with_its_place(tmp_path: Path, text: str,
 
 DEVICES = [
     (device(address="tractors:1"),
-     'device "ps-2" › address › no driver for "tractors:1". It must start with one of: pumps'),
+     'device "ps-2" › address › no driver for "tractors:1". Write it like: pumps:…'),
     (device(id="ps-1"), 'device "ps-1" › this id is used twice (also in devices/a.toml). Every device needs its own'),
     (device(address="pumps:1"), 'device "ps-2" › address › "pumps:1" is also the address of "ps-1"'),
     (device(more='area = "330102000001"\n'),
@@ -122,18 +169,30 @@ DEVICES = [
     (device(address="pumps:!"), 'device "ps-2" › address › ends with !. Take it out'),
     (device(more='colour = "red"\n'), 'device "ps-2" › colour › is not known here. Take it out, or check its spelling'),
     (device(id="PS 2"),
-     "device \"PS 2\" › id › String should match pattern '^[a-z0-9][a-z0-9._-]{0,63}$' (written: 'PS 2')"),
-    ('[[device]]\nname = "n"\nkind = "k"\naddress = "pumps:2"\n', "device number 1 › id › is missing"),
+     'device "PS 2" › id › "PS 2" cannot stand here. Write small letters, digits, ".", "_" and "-", 64 at most: '
+     'id = "ps-east-gate"'),
+    ('[[device]]\nname = "n"\nkind = "k"\naddress = "pumps:2"\n',
+     'device number 1 › id › is missing. Write small letters, digits, ".", "_" and "-", 64 at most: id = "ps-'),
+    (device().replace('"n"', '""'),
+     'device "ps-2" › name › "" is too short. Write a name of 1 to 100 letters: name = "东门泵站"'),
+    (device().replace('name = "n"\n', ""),
+     'device "ps-2" › name › is missing. Write a name of 1 to 100 letters: name = "东门泵站"'),
+    (device(more="settings = 3\n"),
+     'device "ps-2" › settings › 3 is not a table. Write what its profile wants to know: settings = { pumps = 3 }'),
+    (device(more="area = 3\n"),
+     'device "ps-2" › area › 3 is not a text. Write the code of an area: area = "340299100000"'),
     ('[[devcie]]\nid = "a"\n', "devcie › is not known here. Write [[area]] or [[device]]"),
     ('[device]\nid = "a"\n', "device › is not a list of tables. Write [[device]] above each"),
     ("area = 5\n", "area › is not a list of tables. Write [[area]] above each"),
-    ("device = [5]\n", "device number 1 › Input should be a valid dictionary"),
-    (area("3301"), "area \"3301\" › code › String should match pattern '^[0-9]{12}$' (written: '3301')"),
+    ("device = [5]\n", "device number 1 › 5 is not a table. Write it as a table of its own: [name] or [[name]]"),
+    (area("3301"),
+     'area "3301" › code › "3301" cannot stand here. Write the 12 digits of the administrative division: '
+     'code = "340299100000"'),
     (area("330100000000"), 'area "330100000000" › this code is used twice (also in devices/a.toml)'),
     (area("330199000000", "330198000000"), 'area "330199000000" › parent › there is no area "330198000000"'),
     (area("330199000000", "330199000000"),
      'area "330199000000" › parent › the areas form a ring. One of them must have no parent'),
-    ("x = 'a", "is not TOML: Expected \"'\" (at end of document)"),
+    ("x = 'a", "the end of the file › is not TOML: Expected \"'\". Look for a quote or a bracket"),
 ]  # fmt: skip
 
 
@@ -179,17 +238,18 @@ def test_every_mistake_of_every_file_is_said_at_once(tmp_path: Path):
     hub = '[site]\nzone = "Mars"\n[http]\nport = "x"\n[drivers.pump]\n[drivers.pumps]\ntimeout = 1\n'
     hub += '[armed]\n"r" = ["ps-7"]\n'
     b = device(more='profile = "no such"\n') + device(id="Ö") + area("1")
-    found = mistakes(site(tmp_path, hub=hub, b=b, c="x = "))
+    found = mistakes(site(tmp_path, hub=hub, b=b, c="x = \n"))
     starts = [
         "hub.toml › site.zone",
         "hub.toml › http.port",
         "hub.toml › drivers.pump ›",
         "hub.toml › drivers.pumps › timeout",
+        "devices/c.toml › line 1 › x = is not TOML",
         'devices/b.toml › area "1" › code',
-        'devices/b.toml › device "Ö" › id',
-        "devices/c.toml › is not TOML",
         'devices/b.toml › device "ps-2" › profile › is not there',
         'devices/b.toml › device "ps-2" › settings › are wrong too',
+        'devices/b.toml › device "Ö" › id',
+        'devices/b.toml › device "Ö" › address › "pumps:2" is also the address of "ps-2"',
         'hub.toml › armed › "r" › there is no device "ps-7"',
     ]
     assert len(found) == len(starts), found
@@ -205,3 +265,52 @@ def test_a_sites_own_profiles_are_given_to_the_drivers_that_read_some(tmp_path: 
     assert read_site(site(tmp_path), {"pumps": spec}).options["pumps"].profiles_dir is None
     (tmp_path / "profiles").mkdir()
     assert read_site(site(tmp_path), {"pumps": spec}).options["pumps"].profiles_dir == tmp_path / "profiles"
+
+
+def test_a_row_with_a_mistake_is_checked_for_all_others_too(tmp_path: Path):
+    row = '[[device]]\nid = "ps-1"\nname = ""\nkind = 5\naddress = "pumps:!"\nprofile = "no such"\n'
+    row += 'area = "330102000001"\ncolour = "red"\n'
+    found = mistakes(site(tmp_path, b=row))
+    starts = [
+        'name › "" is too short',
+        "kind › 5 is not a text",
+        "colour › is not known here",
+        "this id is used twice (also in devices/a.toml)",
+        'area › there is no area "330102000001"',
+        "address › ends with !",
+        "profile › is not there",
+        "settings › are wrong too",
+    ]
+    assert len(found) == len(starts), found
+    for line, start in zip(found, starts, strict=True):
+        assert line.startswith(f'devices/b.toml › device "ps-1" › {start}'), line
+
+
+def test_a_profile_is_looked_up_also_when_the_address_names_no_driver(tmp_path: Path):
+    found = mistakes(site(tmp_path, b=device(address="10.0.4.7:502", more='profile = "no such"\n')))
+    assert [line.split(" › ")[2] for line in found] == ["address", "profile", "settings"]
+
+
+def test_an_area_with_a_mistake_is_still_an_area(tmp_path: Path):
+    b = '[[area]]\ncode = "330103000000"\nname = ""\n' + device(more='area = "330103000000"\n')
+    (found,) = mistakes(site(tmp_path, b=b))
+    assert found.startswith('devices/b.toml › area "330103000000" › name › "" is too short')
+
+
+def test_a_kind_that_no_rule_and_no_profile_knows_is_a_mistake(tmp_path: Path):
+    spec = replace(DRIVERS["pumps"], kinds=lambda: ["drive"])
+    folder = site(tmp_path, b=device().replace("pump_station", "pump_staton"))
+    with pytest.raises(BadConfig) as caught:
+        read_site(folder, {"pumps": spec}, {"pump_station"})
+    assert list(caught.value.mistakes) == [
+        'devices/b.toml › device "ps-2" › kind › there is no "pump_staton". Did you mean "pump_station"? '
+        "Kinds: drive, pump_station, or one that a profile or a rule names"
+    ]
+    site(tmp_path, b=device().replace("pump_station", "drive"))
+    assert len(read_site(folder, {"pumps": spec}, {"pump_station"}).devices) == 2
+
+
+def test_what_no_device_shows_alone_is_said_where_the_device_stands(tmp_path: Path):
+    spec = replace(DRIVERS["pumps"], together=lambda devices, options: [(devices[1], f"is one too many for {options}")])
+    with pytest.raises(BadConfig, match=r'devices/b\.toml › device "ps-2" › is one too many for timeout_s=2\.5'):
+        read_site(site(tmp_path, b=device()), {"pumps": spec})

@@ -6,7 +6,7 @@ import pytest
 
 from hub.model import Device, Nameplate, Point, Severity
 from rules.errors import BadRule
-from rules.load import duration, load, load_rules, shipped_files
+from rules.load import duration, kinds, load, load_rules, shipped_files, unwatched
 from tests.rules.field import DEVICE, PLATE
 
 GOOD = """
@@ -154,12 +154,13 @@ def test_a_name_must_fit_on_a_screen_and_into_a_list(tmp_path):
     [
         (
             "[[rule]\n",
-            "rules/site.toml: is not TOML: Expected ']]' at the end of an array declaration (at line 1, column 7)",
+            "rules/site.toml › line 1 › [[rule] is not TOML: Expected ']]' at the end of an array declaration. "
+            "Write [name] on a line of its own, or [[name]] for one of several",
         ),
-        ("[rule]\nname = 'x'\n", 'rules/site.toml › "rule": write each rule as [[rule]], with two brackets'),
+        ("[rule]\nname = 'x'\n", 'rules/site.toml › "rule" › write each rule as [[rule]], with two brackets'),
         (
             "[[rules]]\nname = 'x'\n",
-            'rules/site.toml › "rules": a rule file has only [[rule]] tables. Did you mean "rule"?',
+            'rules/site.toml › "rules" › a rule file has only [[rule]] tables. Did you mean "rule"?',
         ),
         (
             GOOD + GOOD,
@@ -177,7 +178,7 @@ def test_a_file_in_another_encoding_says_so(tmp_path):
     file.write_bytes("# 泵站".encode("gbk"))
     with pytest.raises(BadRule) as caught:
         load([file])
-    assert caught.value.mistakes == ("rules/site.toml: is not UTF-8 (byte 3). Save it as UTF-8",)
+    assert caught.value.mistakes == ("rules/site.toml › line 1 is not UTF-8. Save the file as UTF-8",)
 
 
 def test_all_mistakes_of_all_files_are_said_at_once(tmp_path):
@@ -269,3 +270,15 @@ def test_a_shipped_rule_about_devices_that_a_house_does_not_have_is_no_mistake(t
 )
 def test_a_time_has_its_unit(text, seconds):
     assert duration(text) == timedelta(seconds=seconds)
+
+
+def test_the_kinds_that_rules_are_for_are_those_of_the_site_and_the_shipped_ones(tmp_path):
+    rules = folder(tmp_path, one=GOOD.replace("pump_station", "truck"), two="x =")
+    assert kinds(rules) == {"truck", "pump_station"}
+
+
+def test_a_device_that_no_rule_can_watch_is_told():
+    meter = Device("m-1", "电表", "meter", "modbus+tcp://10.0.0.1/1")
+    bare = Device("ps-9", "n", "pump_station", "modbus+tcp://10.0.0.2/1")
+    fleet = [(DEVICE, PLATE), (meter, PLATE), (bare, Nameplate())]
+    assert [device.id for device in unwatched(load(shipped_files()), fleet)] == ["m-1", "ps-9"]
