@@ -282,7 +282,7 @@ _FIELDS: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "until_hold": (duration, timedelta(0)),
     "severity": (_severity, Severity.MEDIUM),
     "say": (_say, {}),
-    "do": (_title, {}),
+    "do": (_say, {}),
     "then": (_texts, ()),
     "story": (_text, ""),
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
-from hub.model import Device, Nameplate, Point, Severity, Title
+from hub.model import Device, Nameplate, Point, Severity
 from rules.condition import EACH, Condition, resolve
 from rules.errors import BadRule, did_you_mean
 from rules.function import Compare, Const, Read, Truth
@@ -23,7 +23,7 @@ class Rule:
     when: Condition
     severity: Severity
     say: Mapping[str, Template]
-    do: Title
+    do: Mapping[str, Template]
     hold: timedelta
     until: Condition | None
     until_hold: timedelta
@@ -59,7 +59,7 @@ class Rule:
     @property
     def names(self) -> tuple[str, ...]:
         """Every point that it reads or speaks of, as written."""
-        said = (name for template in self.say.values() for name in template.names)
+        said = (name for template in (*self.say.values(), *self.do.values()) for name in template.names)
         return tuple(dict.fromkeys((*(name for c in self.conditions for name in c.names), *said)))
 
     def lacks(self, points: Mapping[str, Point], part: str) -> list[str]:
@@ -86,8 +86,9 @@ class Rule:
                 mistakes += bad.mistakes
         if len(truths) == 2 and (overlap := _overlap(*truths)):
             mistakes.append(f'until "{self.until and self.until.text}": {overlap}')
-        for template in self.say.values():
-            mistakes += (f"say › {mistake}" for mistake in template.check(plate.points, part, called))
+        for field, templates in (("say", self.say), ("do", self.do)):
+            for template in templates.values():
+                mistakes += (f"{field} › {mistake}" for mistake in template.check(plate.points, part, called))
         for action in self.asks(part):
             mistakes += _action(plate, action, called)
         if mistakes:

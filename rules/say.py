@@ -1,4 +1,4 @@
-"""What a rule says: sentences with values in them, in every language of the house.
+"""What a rule says (`say`, and what to do, `do`): sentences with values in them, in every language of the house.
 
 `{inlet.level}` is the value with its unit, `{inlet.level:.1f}` the bare number; `{device}` is the device's name,
 `{part}` the part that an `each` rule is about ("pump2") and `{n}` its number ("2"). A value that cannot be believed
