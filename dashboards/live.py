@@ -183,6 +183,7 @@ class Bus:
         self._roster_changed = False
         self._told_at: dict[str, datetime] = {}  # device -> the newest time that viewers know
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0  # when it rings: a handle of uvloop does not always know
         self._pulse: asyncio.TimerHandle | None = None
         self._last_frame = self._last_word = 0.0  # loop time
         self._part = 0
@@ -332,9 +333,10 @@ class Bus:
         loop = asyncio.get_running_loop()
         due = max(self._last_frame + gap_s, loop.time())
         if self._timer is not None:
-            if self._timer.when() <= due:
+            if self._due <= due:
                 return
             self._timer.cancel()
+        self._due = due
         self._timer = loop.call_at(due, self._flush)
 
     def _flush(self) -> None:
