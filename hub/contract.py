@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
@@ -129,6 +129,15 @@ class Finding(Struct, frozen=True):
     asks: tuple[Ask, ...] = ()
 
 
+class Hold(Struct, frozen=True):
+    """A hold that is running, to be kept over a restart: `phase` is "pending" or "returning"."""
+
+    device: str
+    rule: str
+    phase: str
+    began: datetime
+
+
 class Judgement(Protocol):
     """The rules, as the hub sees them (made by rules/book.py)."""
 
@@ -138,8 +147,20 @@ class Judgement(Protocol):
 
     def unbind(self, device: str) -> None: ...
 
-    def restore(self, standing: Iterable[Alarm]) -> None:
+    def restore(self, standing: Iterable[Alarm], holds: Iterable[Hold] = ()) -> None:
         """After a restart: these alarms stand, so their rules start raised and do not announce them again."""
+        ...
+
+    def holds(self) -> list[Hold]:
+        """The holds that are running now, for `restore`."""
+        ...
+
+    def orphans(self) -> list[tuple[str, str]]:
+        """(device, rule) of restored alarms that no rule will ever end."""
+        ...
+
+    def clock_moved(self, by: timedelta) -> None:
+        """The house's clock was set: what is timed by it is timed by the new one."""
         ...
 
     def restless(self, device: str) -> Mapping[Any, None]:

@@ -131,7 +131,7 @@ class Dispatch:
         self._hub.outbox.flush()  # what was sent while the disk was away counts as sent
         going = False
         try:
-            refusal = self._closing() or self._guard.allows(member, action, ask) or self._make_way(member, errand)
+            refusal = self._closing() or self._guard.allows(member, action, ask) or self._busy(errand)
             if refusal is None:
                 # From here on it is under way: what comes now sees it, and a stop cancels it, whatever is awaited.
                 self._open.setdefault(ask.device, []).append(errand)
@@ -141,6 +141,8 @@ class Dispatch:
             errand.recorded = True
             await self._ledger.append(command, *errand.receipts)
             going = not errand.final
+            if going and action.safety:
+                self._make_way(errand)
         finally:
             if not going:
                 self._close(errand)
@@ -236,9 +238,10 @@ class Dispatch:
         if errand.sent_at is not None:
             return
         errand.sent_at, errand.sent = self._hub.clock.now(), self._hub.clock.monotonic()
-        if errand.final:  # it was called off while the driver was at it
-            return self._receipt(errand, Stage.EXPIRED, Words("command.sent_late"))
+        called_off = errand.final  # while the driver was at it
         self._receipt(errand, Stage.SENT, words)
+        if called_off:
+            return self._receipt(errand, Stage.EXPIRED, Words("command.sent_late"))
         if errand.action.proof is not None:
             errand.proof_by = min(errand.sent + errand.action.proof.within_s, errand.over_at)
             self._await_proof(errand)
@@ -321,19 +324,22 @@ class Dispatch:
         for written in errand.written:
             await written
 
-    def _make_way(self, member: Member, errand: Errand) -> Words | None:
-        """One command at a time: a safety command cancels the others, anything else is refused meanwhile."""
-        busy = [e for e in self._open.get(member.device.id, ()) if not e.final]
-        if not busy:
+    def _busy(self, errand: Errand) -> Words | None:
+        """One command at a time: while another is under way, anything but a safety command is refused."""
+        others = self._others(errand)
+        if errand.action.safety or not others:
             return None
-        if not errand.action.safety:
-            other = busy[0].command
-            return Words("refused.busy", {"action": busy[0].action.title or other.action, "by": other.asked_by})
-        for other_errand in busy:
-            if not other_errand.action.safety or other_errand.action.key == errand.action.key:
-                words = Words("command.stopped_by", {"by": errand.command.asked_by})
-                self._cancel(other_errand, words)
-        return None
+        other = others[0].command
+        return Words("refused.busy", {"action": others[0].action.title or other.action, "by": other.asked_by})
+
+    def _make_way(self, errand: Errand) -> None:
+        """A safety command that is written down calls off what is under way, and the same safety command before it."""
+        for other in self._others(errand):
+            if not other.action.safety or other.action.key == errand.action.key:
+                self._cancel(other, Words("command.stopped_by", {"by": errand.command.asked_by}))
+
+    def _others(self, errand: Errand) -> list[Errand]:
+        return [it for it in self._open.get(errand.command.device, ()) if it is not errand and not it.final]
 
     def _cancel(self, errand: Errand, words: Words) -> None:
         if errand.sent_at is not None:

@@ -23,6 +23,7 @@ from hub.guard import Check, Guard, Request
 from hub.historian.base import Buckets, Columns, HistoryUnavailable
 from hub.historian.collector import Collector
 from hub.historian.engine import EmbeddedHistorian
+from hub.holds import HoldsFile
 from hub.hub import Hub, Puzzle
 from hub.ledger.ledger import Ledger
 from hub.ledger.trouble import LedgerUnavailable
@@ -104,6 +105,7 @@ class House:
         self.words: Catalogue = house_words()
         self.collector = Collector(historian, clock)
         self.hub = Hub(clock, _HubHistory(historian, self.collector), ledger, judgement)
+        self.holds = HoldsFile(site.data / "holds.json", judgement, clock)
         self.drivers: dict[str, Driver] = {n: spec.open(site.options[n], clock) for n, spec in drivers.items()}
         self.guard = Guard(clock, self.hub.members, ledger, site.hub.armed)
         self.dispatch = Dispatch(self.hub, ledger, self.drivers, self.guard)
@@ -139,7 +141,7 @@ class House:
             changes = await ledger.standing_alarm_changes()
             for device in sorted(site.devices, key=lambda it: (it.area, it.id)):
                 house.hub.adopt(device, site.plates[device.id])
-            house.hub.restore(changes)
+            house.hub.restore(changes, house.holds.read())
             await house.dispatch.recover()
             opened.pop_all()
         return house
@@ -148,6 +150,7 @@ class House:
         """Start the drivers and the house's own jobs."""
         self.supervisor.keep("historian", self.collector.run)
         self.supervisor.keep("tick", self._tick)
+        self.supervisor.keep("holds", self.holds.run)
         for name, driver in self.drivers.items():
             self.supervisor.keep(f"driver {name}", self._runner(driver))
 
@@ -158,6 +161,10 @@ class House:
             closing.push_async_callback(self.historian.close)
             await self.supervisor.close()
             await self.dispatch.close()
+            try:
+                await self.holds.write()
+            except OSError as error:
+                log.error("the holds that run could not be kept: %s", error)
             if kept := self.hub.outbox.flush():
                 log.error("%d alarm changes and receipts could not be written to the ledger", kept)
             try:

@@ -11,15 +11,17 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import groupby
 from math import inf, nan
 from typing import Any, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hub.alarms import AlarmBook
 from hub.clock import Clock
-from hub.contract import Finding, Judgement, Watcher
+from hub.contract import Finding, Hold, Judgement, Watcher
 from hub.model import (
     Alarm,
     AlarmChange,
@@ -38,9 +40,14 @@ from hub.model import (
 from hub.outbox import Chronicle, Outbox
 from hub.quality import from_wrong_clock, judge, silence, when
 from hub.slot import Slot
+from hub.supervise import guarded
 
 MAX_PUZZLES = 500  # the newest things that could not be read, kept for the console
 MAX_PUZZLE_BYTES = 512  # of each
+CLOCK_SET_S = 2.0  # our own clock was set when it moves so much more, or less, than time has passed
+WATCHER = "somebody who looks on"  # and must not stop what he looks at
+RULE_GONE = "规则已删除或改名 · its rule is gone"
+DEVICE_GONE = "设备已移除 · the device is gone"
 LOOK_AGAIN_S = 1.0  # a device's silence is looked at so often at most
 GOOD = Quality.GOOD
 NUMBERS = frozenset({float, int, bool})
@@ -114,6 +121,7 @@ class Hub:
         self._judgement = judgement
         self._watchers: list[Watcher] = []
         self._by_address: dict[str, Device] = {}
+        self._clock_seen = clock.now(), clock.monotonic()
         self._silences: list[tuple[float, str]] = []  # heap of (monotonic time to look, device)
 
     # ---- who is in the house --------------------------------------------------------------------------------------
@@ -143,7 +151,7 @@ class Hub:
         self._by_address[device.address] = device
         self._watch_silence(member)
         for watcher in self._watchers:
-            watcher.devices()
+            guarded(WATCHER, watcher.devices)
 
     def retire(self, device: str) -> None:
         """Let a device go: its history and ledger stay, its rules and latest values end."""
@@ -152,8 +160,11 @@ class Hub:
             return
         self._forget_address(member.device)
         self._judgement.unbind(device)
+        for alarm in self.book.standing():
+            if alarm.device == device:
+                self._end(alarm, DEVICE_GONE)
         for watcher in self._watchers:
-            watcher.devices()
+            guarded(WATCHER, watcher.devices)
 
     def _forget_address(self, device: Device) -> None:
         known = self._by_address.get(device.address)
@@ -163,10 +174,19 @@ class Hub:
     def who_is(self, address: str) -> Device | None:
         return self._by_address.get(address)
 
-    def restore(self, changes: Iterable[AlarmChange]) -> None:
-        """After a start: the alarms that stand by the ledger. Their rules do not announce them again."""
+    def restore(self, changes: Iterable[AlarmChange], holds: Iterable[Hold] = ()) -> None:
+        """After a start, when all devices are adopted: the alarms that stand by the ledger, and the holds that ran.
+
+        Their rules do not announce them again. What no rule can ever end is over now.
+        """
         self.book = AlarmBook(changes)
-        self._judgement.restore(a for a in self.book.standing() if a.returned_at is None)
+        self._judgement.restore((a for a in self.book.standing() if a.returned_at is None), holds)
+        orphans = set(self._judgement.orphans())
+        for alarm in self.book.standing():
+            if alarm.device not in self.members:
+                self._end(alarm, DEVICE_GONE)
+            elif (alarm.device, alarm.rule) in orphans:
+                self._end(alarm, RULE_GONE)
 
     # ---- the door in ----------------------------------------------------------------------------------------------
 
@@ -263,6 +283,7 @@ class Hub:
         tokens = {token: None for slot in changed for token in slot.wakes}
         if at >= member.newest and (restless := self._judgement.restless(member.device.id)):
             tokens.update(restless)  # not by a late hand: its time has been judged already
+            self._look_at_clock(self.clock.now(), self.clock.monotonic())
         if tokens:
             for finding in self._judgement.step(tokens, at):
                 self._found(finding)
@@ -270,7 +291,7 @@ class Hub:
             self.on_proof(member)
         if changed:
             for watcher in self._watchers:
-                watcher.readings(member.device.id, changed)
+                guarded(WATCHER, partial(watcher.readings, member.device.id, changed))
 
     def _stored(self, slot: Slot, value: Value) -> Any:
         """The number that the historian keeps for a value: an enum's code, a text's code, NaN for no value."""
@@ -293,9 +314,18 @@ class Hub:
             if member is not None and member.check_at <= monotonic:
                 member.check_at = inf
                 self._look_for_silence(member, monotonic, now)
+        self._look_at_clock(now, monotonic)
         for finding in self._judgement.tick(now):
             self._found(finding)
         self.outbox.flush()
+
+    def _look_at_clock(self, now: datetime, monotonic: float) -> None:
+        """Whether our own clock has been set since we looked: holds must become neither longer nor shorter by it."""
+        before, then = self._clock_seen
+        self._clock_seen = now, monotonic
+        moved_s = (now - before).total_seconds() - (monotonic - then)
+        if abs(moved_s) > CLOCK_SET_S:
+            self._judgement.clock_moved(timedelta(seconds=moved_s))
 
     def _look_for_silence(self, member: Member, monotonic: float, now: datetime) -> None:
         changed: list[Slot] = []
@@ -352,6 +382,12 @@ class Hub:
         if raised and finding.asks:
             self.on_ask(finding)
 
+    def _end(self, alarm: Alarm, note: str) -> None:
+        """What raised this alarm is no more: it has returned, and waits to be acknowledged if it was not."""
+        if alarm.returned_at is None:
+            it = AlarmChange(alarm.id, AlarmEvent.RETURNED, alarm.device, alarm.rule, self.clock.now(), alarm.since)
+            self._change_alarm(replace(it, severity=alarm.severity, say=alarm.say, note=note))
+
     def _change_alarm(self, change: AlarmChange) -> None:
         """Rules do not wait for the disk: an alarm that cannot be written is shown all the same, and written later."""
         self.outbox.put(change)
@@ -361,7 +397,7 @@ class Hub:
         alarm = self.book.apply(change)
         if alarm is not None:
             for watcher in self._watchers:
-                watcher.alarm(alarm)
+                guarded(WATCHER, partial(watcher.alarm, alarm))
         return alarm
 
     async def acknowledge(self, alarm: str, by: str, note: str = "") -> Alarm:
@@ -405,7 +441,7 @@ class Hub:
     def tell(self, record: CommandRecord) -> None:
         """A command has a new receipt."""
         for watcher in self._watchers:
-            watcher.command(record)
+            guarded(WATCHER, partial(watcher.command, record))
 
     def puzzled_by(self, address: str, raw: bytes, why: Words) -> None:
         self.counts["puzzles"] += 1

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from hub.contract import Finding
+from hub.contract import Finding, Hold
 from hub.model import Alarm, AlarmState, Device, Nameplate, Quality, Words
 from hub.slot import Slot
 from rules.engine import Instance, Phase
 from rules.errors import BadRule
 from rules.rule import Rule
-
-
-class Hold(Struct, frozen=True):
-    """A hold that is running, to be kept over a restart: `phase` is PENDING or RETURNING."""
-
-    device: str
-    rule: str
-    phase: Phase
-    began: datetime
 
 
 class Blind(Struct, frozen=True):
@@ -94,8 +85,8 @@ class Book:
         for hold in holds:
             place = (hold.device, hold.rule)
             kept = self._kept.get(place)
-            if (kept is None) == (hold.phase is Phase.PENDING):
-                self._kept[place] = _Kept(hold.phase, kept.since if kept else None, hold.began)
+            if (kept is None) == (hold.phase == Phase.PENDING):
+                self._kept[place] = _Kept(Phase(hold.phase), kept.since if kept else None, hold.began)
         for instances in self._instances.values():
             for it in instances:
                 self._resume(it)
@@ -104,7 +95,7 @@ class Book:
 
     def holds(self) -> list[Hold]:
         """The holds that are running now, for `restore` after a restart."""
-        every = (it for instances in self._instances.values() for it in instances)
+        every = (it for instances in self._restless.values() for it in instances)
         return [Hold(it.device.id, it.id, it.phase, it.began) for it in every if it.began is not None]
 
     def orphans(self) -> list[tuple[str, str]]:
@@ -163,6 +154,15 @@ class Book:
             elif (event := it.expire()) is not None:
                 found.append(it.finding(event, now))
         return found
+
+    def clock_moved(self, by: timedelta) -> None:
+        """The house's clock was set by so much: holds go on, as long as they would have without."""
+        self._timers.clear()
+        for it in [it for instances in self._instances.values() for it in instances]:
+            it.queued = None
+            it.clock_moved(by)
+            if it.due is not None:
+                self._set_timer(it, it.due)
 
     def next_due(self) -> datetime | None:
         """When `tick` could next find something."""

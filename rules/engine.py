@@ -108,6 +108,13 @@ class Instance:
             return self._return()
         return None
 
+    def clock_moved(self, by: timedelta) -> None:
+        """The house's clock was set; that of a device with a clock of its own was not."""
+        if self.due is not None:
+            self.due += by
+        if self.began is not None and all(slot.at == slot.received_at for slot in self.reads()):
+            self.began += by
+
     def ended(self) -> bool | None:
         """Whether what ends the alarm is met. It never ends while its condition is met."""
         if self.until is None:
@@ -133,7 +140,7 @@ class Instance:
             since=self.since or at,
             severity=rule.severity,
             say=fill(rule.say, self.slots, self.device.name, self.part),
-            do=rule.do,
+            do=fill(rule.do, self.slots, self.device.name, self.part),
             facts={
                 key: slot.value if slot.quality is Quality.GOOD else None
                 for key in dict.fromkeys(resolve(name, self.part) for name in rule.names)
@@ -162,6 +169,8 @@ class Instance:
         if hold == AT_ONCE:
             return True
         assert self.began is not None
+        if at < self.began:
+            self.began, self.due = at, None  # the device's clock was set back: nobody knows how long it was
         over = at - self.began >= hold
         if self.due is not None and not over:
             return False

@@ -20,7 +20,7 @@ from dashboards.app import Console, create_app
 from dashboards.auth import add_person
 from hub.clock import Clock, SystemClock
 from hub.config import HubFile, Site, Strict
-from hub.contract import Driver, DriverSpec, Finding, Intake
+from hub.contract import Driver, DriverSpec, Finding, Hold, Intake
 from hub.house import House
 from hub.model import (
     LINK,
@@ -132,7 +132,15 @@ class Verdicts:
 
     def unbind(self, device: str) -> None: ...
 
-    def restore(self, standing: Iterable[Alarm]) -> None: ...
+    def restore(self, standing: Iterable[Alarm], holds: Iterable[Hold] = ()) -> None: ...
+
+    def holds(self) -> list[Hold]:
+        return []
+
+    def orphans(self) -> list[tuple[str, str]]:
+        return []
+
+    def clock_moved(self, by: timedelta) -> None: ...
 
     def restless(self, device: str) -> Mapping[Any, None]:
         return {"level": None} if self.next else {}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hub.clock import ManualClock
-from hub.contract import Ask, Finding, Intake, Sent
+from hub.contract import Ask, Finding, Hold, Intake, Sent
 from hub.dispatch import Dispatch
 from hub.guard import Guard, Request
 from hub.hub import Hub
@@ -130,8 +130,17 @@ class Limit:
     def unbind(self, device: str) -> None:
         self._slots.pop(device, None)
 
-    def restore(self, standing: Iterable[Alarm]) -> None:
+    def restore(self, standing: Iterable[Alarm], holds: Iterable[Hold] = ()) -> None:
         self.raised |= {alarm.device for alarm in standing}
+
+    def holds(self) -> list[Hold]:
+        return []
+
+    def orphans(self) -> list[tuple[str, str]]:
+        return []
+
+    def clock_moved(self, by: timedelta) -> None:
+        pass
 
     def restless(self, device: str) -> Mapping[str, None]:
         return {}

@@ -222,7 +222,7 @@ async def test_a_driver_that_will_not_end_holds_nobody_up(house: House):
     await house.pass_(64)
     assert await house.life(record) == [UNDELIVERED]
     await house.pass_(30)  # and when it sends after all, that is said too
-    assert await house.life(record) == [UNDELIVERED, EXPIRED]
+    assert await house.life(record) == [UNDELIVERED, SENT, EXPIRED]
     assert (await house.words(record)).key == "command.sent_late"
 
 
@@ -338,6 +338,18 @@ async def test_receipts_that_cannot_be_written_do_not_stop_a_command_on_its_way(
     await house.pass_(2)
     assert house.desk.commands[-1].stage is CONFIRMED
     assert await house.life(record) == [SENT, ACKNOWLEDGED]
+
+
+async def test_a_stop_that_cannot_be_written_down_calls_nothing_off(house: House):
+    house.driver.answers_after_s = 3.0
+    start = await house.ask()
+    await house.quiet()
+    house.pen.full = True
+    with pytest.raises(LedgerUnavailable):
+        await house.ask("pump1.stop")
+    house.pen.full = False
+    await house.pass_(10)
+    assert await house.life(start) == [SENT, ACKNOWLEDGED, CONFIRMED]
 
 
 # ---- asking wrongly -----------------------------------------------------------------------------------------------

@@ -1,12 +1,16 @@
 """The door in: what becomes of readings that are old, early, strange, or not for us."""
 
+from collections.abc import Sequence
 from math import inf, nan
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.model import Device, Kind, LinkState, Nameplate, Point, Position, Quality, Reading, Words
+from hub.contract import Ask, Finding
+from hub.model import Alarm, Device, Kind, LinkState, Nameplate, Point, Position, Quality, Reading, Words
+from hub.slot import Slot
 
 from .kit import NOON, PLATE, STATE, STATION, Desk, Limit, at, reading, small_hub
 
@@ -291,3 +295,22 @@ def test_the_link_is_a_point_like_any_other():
     hub, _, _ = small_hub()
     hub.take([reading("link", LinkState.DOWN)])
     assert hub.members[STATION.id].slots["link"].value == "down"
+
+
+def test_a_watcher_that_fails_stops_neither_readings_nor_alarms(caplog: pytest.LogCaptureFixture):
+    class Clumsy(Desk):
+        def alarm(self, alarm: Alarm) -> None:
+            raise ZeroDivisionError
+
+        def readings(self, device: str, slots: Sequence[Slot]) -> None:
+            raise ZeroDivisionError
+
+    asked: list[Finding] = []
+    hub, _, _ = small_hub(Limit(Ask("pump1.stop")))
+    desk = Desk()
+    hub.on_ask = asked.append
+    hub.watch(Clumsy())
+    hub.watch(desk)
+    hub.take([reading("sump.level", 3.5)])
+    assert ([alarm.rule for alarm in desk.alarms], len(desk.changes), len(asked)) == ([Limit.RULE], 1, 1)
+    assert "somebody who looks on failed" in caplog.text

@@ -2,8 +2,9 @@
 
 from msgspec.structs import replace
 
+from hub.contract import Hold
 from hub.model import Alarm, AlarmState, Nameplate, Point, Quality, Severity
-from rules.book import Book, Hold
+from rules.book import Book
 from rules.engine import Phase
 from tests.rules.field import DEVICE, PLATE, Scene, at, put, rule, slots
 

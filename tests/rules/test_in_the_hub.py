@@ -4,6 +4,8 @@ import asyncio
 import math
 from datetime import timedelta
 
+import pytest
+
 from hub.clock import ManualClock
 from hub.contract import Judgement
 from hub.hub import Hub
@@ -54,15 +56,16 @@ class Notebook:
 class Station:
     """A hub with one station, a minute of which goes by in a moment."""
 
-    def __init__(self, ledger=None):
-        self.clock = ManualClock()
+    def __init__(self, ledger=None, clock=None, rules=RULES, holds=()):
+        self.clock = clock or ManualClock()
         self.ledger = ledger or Notebook()
-        self.judgement: Judgement = Book(RULES, lambda device: PLATE)
+        self.judgement: Judgement = Book(rules, lambda device: PLATE)
         self.hub = Hub(self.clock, NoHistory(), self.ledger, self.judgement)
         self.asked = []
         self.hub.on_ask = self.asked.append
         self.hub.adopt(DEVICE, PLATE)
-        self.hub.restore([entry for entry in self.ledger.entries if isinstance(entry, AlarmChange)])
+        changes = [entry for entry in self.ledger.entries if isinstance(entry, AlarmChange)]
+        self.hub.restore(changes, holds)
 
     def take(self, values, behind_s=0.0):
         now = self.clock.now()
@@ -160,12 +163,60 @@ async def test_after_a_restart_nothing_is_announced_twice_and_everything_still_e
 
 async def test_a_restart_in_the_middle_of_a_hold_comes_to_the_same():
     before = Station()
+    begun = before.clock.now()
     await before.run(20, {**CALM, "inlet.level": 4.2})
     assert before.told() == []
-    after = Station(before.ledger)
-    after.clock.jump(20)
-    after.judgement.restore([], before.judgement.holds())
+    after = Station(before.ledger, before.clock, holds=before.judgement.holds())
     await after.run(11, {**CALM, "inlet.level": 4.2}, every=1)
     assert after.told() == [("sump high-high", "raised")]
     (alarm,) = after.hub.book.standing()
-    assert alarm.since == before.clock.now() - timedelta(seconds=20)
+    assert alarm.since == begun
+
+
+async def test_a_hub_that_starts_again_and_again_raises_what_holds_all_the_while():
+    it = Station()
+    for _ in range(3):
+        await it.run(12, {**CALM, "inlet.level": 4.2})
+        it = Station(it.ledger, it.clock, holds=it.judgement.holds())
+    assert it.told() == [("sump high-high", "raised")]
+
+
+@pytest.mark.parametrize("set_by_s", [-7200, 7200])
+async def test_a_clock_that_is_set_makes_no_hold_longer_or_shorter(set_by_s):
+    for silent in (False, True):  # the hold is ended by a reading, or by time alone
+        it = Station()
+        await it.run(20, {**CALM, "inlet.level": 4.2}, every=1)
+        it.clock.jump(set_by_s)
+        readings = None if silent else {**CALM, "inlet.level": 4.2}
+        await it.run(9, readings, every=1)
+        assert it.told() == []
+        await it.run(3, readings, every=1)
+        assert it.told() == [("sump high-high", "raised")], silent
+
+
+async def test_an_alarm_whose_rule_is_gone_has_returned_and_says_why():
+    before = Station()
+    await before.run(120, {**CALM, "inlet.level": 4.2})
+    after = Station(before.ledger, before.clock, [rule for rule in RULES if rule.name != "sump high-high"])
+    assert after.standing() == {"sump high-high": AlarmState.RETURNED, "sump high": AlarmState.UNACKNOWLEDGED}
+    assert after.ledger.entries[-1].note == "规则已删除或改名 · its rule is gone"
+    after.hub.retire(DEVICE.id)
+    assert set(after.standing().values()) == {AlarmState.RETURNED}
+    assert after.ledger.entries[-1].note == "设备已移除 · the device is gone"
+
+
+async def test_a_driver_that_says_nothing_at_all_is_an_alarm():
+    it = Station()
+    await it.run(60, CALM)
+    await it.run(600)
+    assert it.told() == [("PLC stands still", "raised"), ("nothing heard of the station", "raised")]
+    await it.run(60, CALM)
+    assert ("nothing heard of the station", "returned") in it.told()
+
+
+async def test_what_to_do_names_the_pump():
+    it = Station()
+    await it.run(60, {**CALM, "inlet.level": 0.5, "pump2.running": True, "pump2.current": 40.0})
+    (alarm,) = [alarm for alarm in it.hub.book.standing() if alarm.rule == "pump dry running / pump2"]
+    assert "立即停 2# 泵" in alarm.do["zh-CN"]
+    assert "{" not in "".join(alarm.do.values())
