@@ -8,19 +8,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import gc
 import getpass
 import logging
+import os
 import shutil
 import signal
 import socket
 import sys
+import warnings
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hub.clock import SystemClock
+from hub.command_line import parser
 from hub.contract import BadConfig
 
 if TYPE_CHECKING:
@@ -41,16 +44,22 @@ class Refused(Exception):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command; the exit code."""
-    args = _parser().parse_args(argv)
+    args = parser(_COMMANDS).parse_args(argv)
     try:
         result: int = args.do(args)
+        sys.stdout.flush()
         return result
     except BadConfig as bad:
         for line in bad.mistakes:
             print(line, file=sys.stderr)
-        count = len(bad.mistakes)
-        print(f"{count} mistake{'s' if count > 1 else ''}. Nothing was started.", file=sys.stderr)
+        if args.do in (_check, _run, _demo):
+            count = len(bad.mistakes)
+            started = "" if args.do is _check else " Nothing was started."
+            print(f"{count} mistake{'s' if count > 1 else ''}.{started}", file=sys.stderr)
         return WRONG
+    except BrokenPipeError:  # whoever reads us (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain at its end
+        return 0
     except Refused as refused:
         print(refused, file=sys.stderr)
         return WRONG
@@ -58,75 +67,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fieldhub", description="The hub of a county's field hardware.")
-    parser.add_argument("--version", action="version", version=f"fieldhub {version('fieldhub')}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def command(name: str, do: Any, what: str, example: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(
-            name,
-            help=what,
-            description=what,
-            epilog=f"example:\n  {example}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        sub.set_defaults(do=do)
-        return sub
-
-    sub = command("init", _init, "Make a new site folder.", "fieldhub init my-county")
-    sub.add_argument("dir", type=Path)
-    sub = command("check", _check, "Check a site folder: every mistake at once, every rule's story played.",
-                  "fieldhub check my-county")  # fmt: skip
-    sub.add_argument("dir", type=Path)
-    sub = command("run", _run, "Run the hub of a site.", "fieldhub run my-county")
-    sub.add_argument("dir", type=Path)
-    sub.add_argument("--port", type=int, help="instead of [http] port of hub.toml")
-    sub = command("demo", _demo, "Run a simulated county: hub, simulators and console on loopback.",
-                  "fieldhub demo --port 8431")  # fmt: skip
-    sub.add_argument("--port", type=int, default=8420)
-    sub.add_argument("--dir", type=Path, default=Path("demo-site"), help="the demo's site folder (default: demo-site)")
-    sub.add_argument("--calm", action="store_true", help="no faults but those you switch")
-    sub = command("user", _user, "Add a user, set a password, list users.",
-                  "fieldhub user my-county add wang.min --role water_operator")  # fmt: skip
-    sub.add_argument("dir", type=Path)
-    sub.add_argument("what", choices=["add", "password", "list"])
-    sub.add_argument("name", nargs="?", default="")
-    sub.add_argument("--role", action="append", default=[], help="viewer, water_operator, field_engineer or admin")
-    sub.add_argument("--full-name", default="")
-    sub.add_argument("--password-file", type=Path, help="instead of asking; - reads one line from standard input")
-    sub = command("decode", _decode, "Read bytes of a protocol and say what they mean.",
-                  'fieldhub decode modbus "01 03 02 01 F4 B8 53"')  # fmt: skip
-    sub.add_argument("protocol", choices=["modbus"])
-    sub.add_argument("hex", nargs="?", help="the bytes in hex; standard input when left out")
-    sub.add_argument("--framing", choices=["auto", "tcp", "rtu"], default="auto")
-    sub = command("export", _export, "Write devices, readings, alarms or commands of a site as CSV.",
-                  "fieldhub export my-county readings --device ps-1 --point inlet.level "
-                  "--from 2026-11-01 -o level.csv")  # fmt: skip
-    sub.add_argument("dir", type=Path)
-    sub.add_argument("what", choices=["devices", "readings", "alarms", "commands"])
-    sub.add_argument("--device", default="")
-    sub.add_argument("--point", action="append", default=[])
-    sub.add_argument("--from", dest="start", default="", help="date or time in the site's zone, 2026-11-01T08:00")
-    sub.add_argument("--to", dest="end", default="")
-    sub.add_argument("-o", "--output", type=Path, help="a file; standard output when left out")
-    sub = command("fault", _fault, "List or switch the faults of a running demo's simulators.",
-                  "fieldhub fault set ps-chengdong done_but_does_not_start --for 120")  # fmt: skip
-    sub.add_argument("what", choices=["list", "set", "clear"])
-    sub.add_argument("station", nargs="?", default="")
-    sub.add_argument("fault", nargs="?", default="")
-    sub.add_argument("--for", dest="for_s", type=float, default=None, help="seconds; until cleared when left out")
-    sub.add_argument("--dir", type=Path, default=Path("demo-site"), help="the demo's site folder")
-    return parser
-
-
 # ---- init, check --------------------------------------------------------------------------------------------------
 
 
 def _init(args: argparse.Namespace) -> int:
-    if args.dir.exists() and (not args.dir.is_dir() or any(args.dir.iterdir())):
-        raise Refused(f"{args.dir} › is not empty. Choose a new folder, or empty this one")
-    shutil.copytree(Path(__file__).resolve().parent / "sample_site", args.dir, dirs_exist_ok=True)
+    try:
+        if args.dir.exists() and (not args.dir.is_dir() or any(args.dir.iterdir())):
+            raise Refused(f"{args.dir} › is not empty. Choose a new folder, or empty this one")
+        shutil.copytree(Path(__file__).resolve().parent / "sample_site", args.dir, dirs_exist_ok=True)
+    except (OSError, shutil.Error) as error:
+        why = getattr(error, "strerror", None) or error
+        raise Refused(f"{args.dir} › cannot be made: {why}. Choose a folder that you may write") from None
     print(f"{args.dir} is a site now. Next: put your devices into {args.dir}/devices/pumps.toml, then")
     print(f"  fieldhub check {args.dir}")
     print(f"  fieldhub user {args.dir} add YOUR.NAME --role water_operator")
@@ -135,38 +86,60 @@ def _init(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    site, rules, stories = _read(args.dir)
-    print(f"{args.dir}: {len(site.areas)} areas, {len(site.devices)} devices, {len(rules)} rules, "
-          f"{stories} stories played. No mistakes.")  # fmt: skip
-    for warning in rules.warnings:
-        print(f"note: {warning}")
+    site, rules, played = _read(args.dir)
+    print(f"{args.dir}: {len(site.areas)} areas, {len(site.devices)} devices, {len(rules)} rules. No mistakes.")
+    for note in (_stories(rules, played, bool(site.devices)), *_unwatched(site, rules), *rules.warnings):
+        print(f"note: {note}")
     return 0
 
 
 def _read(folder: Path) -> tuple[Site, Rules, int]:
-    """Everything of a site that can be wrong before it runs. Raises BadConfig with all of it."""
+    """Everything of a site that can be wrong before it runs, and how many stories were played. Raises BadConfig."""
     from drivers import DRIVERS
     from hub.config import read_site
-    from rules.load import load_rules
+    from rules.load import kinds, load_rules
     from rules.story import play_all
 
     mistakes: list[str] = []
     site = None
     try:
-        site = read_site(folder, DRIVERS)
+        site = read_site(folder, DRIVERS, kinds(folder / "rules"))
     except BadConfig as bad:
         mistakes.extend(bad.mistakes)
     fleet = [(device, site.plates[device.id]) for device in site.devices] if site else []
     try:
         rules = load_rules(folder / "rules", fleet)
-        stories = play_all(rules)
+        played = play_all(rules)
     except BadConfig as bad:
         mistakes.extend(bad.mistakes)
     else:
         mistakes += _unknown_rules(site, rules) if site else []
     if site is None or mistakes:
         raise BadConfig(*mistakes)
-    return site, rules, stories
+    return site, rules, played
+
+
+def _stories(rules: Rules, played: int, any_devices: bool) -> str:
+    told = sum(1 for rule in rules if rule.story)
+    if played == told:
+        return f"the stories of all {told} rules were played, and are true"
+    why = (
+        "no device here has what the others look at" if any_devices else "they are played on devices, and none is here"
+    )
+    return f"{played} of {told} rules' stories were played{' and are true' if played else ''}: {why}"
+
+
+def _unwatched(site: Site, rules: Rules) -> list[str]:
+    from rules.load import unwatched
+
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for it in unwatched(rules, [(device, site.plates[device.id]) for device in site.devices]):
+        alike.setdefault((site.files[it.id], it.kind, it.profile), []).append(it.id)
+    return [
+        f'{file} › device "{ids[0]}"{f" and {len(ids) - 1} more" if len(ids) > 1 else ""} › '
+        f'no rule watches this device: no alarm will ever ring (kind "{kind}", profile "{profile}")'
+        for (file, kind, profile), ids in alike.items()
+    ]
 
 
 def _unknown_rules(site: Site, rules: Rules) -> list[str]:
@@ -186,9 +159,11 @@ def _run(args: argparse.Namespace) -> int:
     _log_to_stderr()
     site, rules, _ = _read(args.dir)
     http = site.hub.http
-    listener = _listen(http.host, args.port or http.port)
+    listener = _listen(http.host, args.port or http.port, "--port" if args.port else "hub.toml › http")
     for name, host, port in _ports(site):
         _listen(host, port, f"hub.toml › drivers.{name}").close()
+    for note in _unwatched(site, rules):
+        logging.getLogger("fieldhub").warning(note)
     return _loop(_serve(site, rules, listener))
 
 
@@ -198,8 +173,8 @@ def _ports(site: Site) -> list[tuple[str, str, int]]:
     return [(n, host, port) for n, spec in DRIVERS.items() for host, port in spec.listens(site.options[n])]
 
 
-def _listen(host: str, port: int, place: str = "hub.toml › http") -> socket.socket:
-    """A bound socket. Raises Refused when the port is taken or may not be used."""
+def _listen(host: str, port: int, place: str) -> socket.socket:
+    """A bound socket. Raises Refused when the port is taken or may not be used, or the host is none of ours."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Of protocol TCP by name: else asyncio's own loop leaves Nagle on, and an answer on a kept connection takes 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -207,12 +182,13 @@ def _listen(host: str, port: int, place: str = "hub.toml › http") -> socket.so
     try:
         listener.bind((host, port))
         listener.listen(2048)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         listener.close()
-        why = getattr(error, "strerror", None) or str(error)
-        raise Refused(
-            f"{place} › {host}:{port} cannot be used: {why}. Choose another port, or stop what uses it"
-        ) from None
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            remedy = 'Write an address of this machine as host: "127.0.0.1", or "0.0.0.0" for all that it has'
+        else:
+            remedy = "Choose another port, or stop what uses it"
+        raise Refused(f"{place} › {host}:{port} cannot be used: {error.strerror}. {remedy}") from None
     return listener
 
 
@@ -327,7 +303,7 @@ def _fault(args: argparse.Namespace) -> int:
     if not args.station or not args.fault:
         raise Refused(f"fault {args.what} › name a station and a fault. `fieldhub fault list` shows both")
     try:
-        asyncio.run(desk.set(args.station, args.fault, args.what == "set", args.for_s))
+        asyncio.run(desk.set(args.station, args.fault, args.what == "set", args.for_s, args.pump))
     except LookupError as error:
         raise Refused(f"fault {args.what} › {error}") from None
     print(f"{args.station}: {args.fault} {'on' if args.what == 'set' else 'off'}")
@@ -345,15 +321,21 @@ def _user(args: argparse.Namespace) -> int:
     unknown = [role for role in args.role if role not in ROLES]
     if unknown or (args.what == "add" and not args.role):
         raise Refused(f"--role {', '.join(unknown) or 'is missing'} › write one or more of: {', '.join(ROLES)}")
-    password = _password(args) if args.what != "list" else ""
-    return asyncio.run(_user_in(args, password))
+    return asyncio.run(_user_in(args))
 
 
 def _password(args: argparse.Namespace) -> str:
     if args.password_file is None:
-        first = getpass.getpass("password: ")
-        if first != getpass.getpass("once more: "):
-            raise Refused("the two passwords differ. Nothing was changed")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", getpass.GetPassWarning)  # it would be shown while it is written
+                first = getpass.getpass("password: ")
+                if first != getpass.getpass("once more: "):
+                    raise Refused("the two passwords differ. Nothing was changed")
+        except (EOFError, getpass.GetPassWarning):
+            raise Refused(
+                "there is nobody to ask for the password. Write --password-file FILE, or - for stdin"
+            ) from None
         return first
     if str(args.password_file) == "-":
         return sys.stdin.readline().rstrip("\n")
@@ -363,7 +345,7 @@ def _password(args: argparse.Namespace) -> str:
         raise Refused(f"{args.password_file} › cannot be read: {error}. Its first line must be the password") from None
 
 
-async def _user_in(args: argparse.Namespace, password: str) -> int:
+async def _user_in(args: argparse.Namespace) -> int:
     from dashboards.auth import WeakPassword, add_person, set_password
     from drivers import DRIVERS
     from hub.config import read_site
@@ -376,13 +358,19 @@ async def _user_in(args: argparse.Namespace, password: str) -> int:
         if args.what == "list":
             for person in await ledger.people.persons():
                 print(f"{person.name:24} {', '.join(person.roles):32} {person.full_name}")
-        elif args.what == "add":
-            await add_person(
-                ledger, args.name, args.full_name or args.name, password, args.role, site.hub.site.language
-            )
+            return 0
+        there = await ledger.people.person(args.name)  # before anybody thinks of a password
+        if args.what == "add":
+            if there is not None:
+                raise AlreadyWritten(args.name)
+            name = args.full_name or args.name
+            await add_person(ledger, args.name, name, _password(args), args.role, site.hub.site.language)
             print(f"{args.name} may log in now ({', '.join(args.role)}).")
         else:
-            await set_password(ledger, args.name, password)
+            if there is None:
+                known = ", ".join(sorted(person.name for person in await ledger.people.persons())) or "none"
+                raise LookupError(f"there is no such user. Users: {known}")
+            await set_password(ledger, args.name, _password(args))
             print(f"{args.name} has a new password; open sessions have ended.")
     except AlreadyWritten:
         raise Refused(f"{args.name} › is a user already. `fieldhub user {args.dir} password {args.name}`") from None
@@ -432,6 +420,17 @@ def _log_to_stderr() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
+
+_COMMANDS = {
+    "init": _init,
+    "check": _check,
+    "run": _run,
+    "demo": _demo,
+    "user": _user,
+    "decode": _decode,
+    "export": _export,
+    "fault": _fault,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -61,9 +61,12 @@ class FaultDesk:
         answer = await self._ask({"do": "list"})
         return list(answer["faults"])
 
-    async def set(self, station: str, fault: str, on: bool, for_s: float | None = None) -> None:
-        """Raises LookupError for an unknown station or fault."""
-        answer = await self._ask({"do": "set", "station": station, "fault": fault, "on": on, "for_s": for_s})
+    async def set(
+        self, station: str, fault: str, on: bool, for_s: float | None = None, pump: int | None = None
+    ) -> None:
+        """Raises LookupError for a station, fault or pump that is not there."""
+        order = {"do": "set", "station": station, "fault": fault, "on": on, "for_s": for_s, "pump": pump}
+        answer = await self._ask(order)
         if not answer.get("ok"):
             raise LookupError(answer.get("error", "the simulators refused"))
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable
+from difflib import get_close_matches
 from math import isfinite
 from typing import Any
 
@@ -86,7 +88,13 @@ class ControlDesk:
         station, fault, on = self._station(asked), asked.pop("fault", None), asked.pop("on", True)
         if not isinstance(fault, str) or not isinstance(on, bool):
             raise BadOrder('write "fault": its name, and "on": true or false')
+        if fault not in FAULTS:
+            raise BadOrder(
+                f'there is no fault "{fault}".{_near(fault, FAULTS)} `fieldhub fault list` shows all of them'
+            )
         how = {key: _number(asked, key, 0.0) for key in list(asked) if asked[key] is not None}
+        if how.get("for_s", 1.0) <= 0:
+            raise BadOrder(f'"for_s" is {how["for_s"]:g}. Write a number of seconds above 0')
         self._county.switch(station, fault, on, **how)
         return {}
 
@@ -112,7 +120,10 @@ class ControlDesk:
     def _station(self, asked: dict[str, Any]) -> str:
         station = asked.pop("station", None)
         if station not in self._county.devices:
-            raise BadOrder(f"there is no station {station!r}; there are {', '.join(self._county.devices)}")
+            known = ", ".join(self._county.devices)
+            raise BadOrder(
+                f'there is no station "{station}".{_near(str(station), self._county.devices)} Stations: {known}'
+            )
         return str(station)
 
 
@@ -121,3 +132,8 @@ def _number(asked: dict[str, Any], key: str, default: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         raise BadOrder(f'"{key}" is a number, not {value!r}')
     return float(value)
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    found = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f' Did you mean "{found[0]}"?' if found else ""

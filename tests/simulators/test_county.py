@@ -264,8 +264,20 @@ async def test_the_desk_switches_and_tells_the_truth(county: County):
     ("asked", "error"),
     [
         ({"do": "dance"}, 'write "do": one of list, get, set, reset, rain'),
-        ({"do": "get", "station": "ps-nowhere"}, "there is no station 'ps-nowhere'; there are ps-chengdong-1, "),
-        ({"do": "set", "station": "ps-xinhe-1", "fault": "gremlins"}, 'there is no fault "gremlins"; there are '),
+        ({"do": "get", "station": "nowhere"}, 'there is no station "nowhere". Stations: ps-chengdong-1, '),
+        ({"do": "get", "station": "ps-xinhe"}, 'there is no station "ps-xinhe". Did you mean "ps-xinhe-1"? Stations: '),
+        (
+            {"do": "set", "station": "ps-xinhe-1", "fault": "gremlins"},
+            'there is no fault "gremlins". `fieldhub fault list` shows',
+        ),
+        (
+            {"do": "set", "station": "ps-xinhe-1", "fault": "done_but_does_not_strat"},
+            'there is no fault "done_but_does_not_strat". Did you mean "done_but_does_not_start"? `fieldhub',
+        ),
+        (
+            {"do": "set", "station": "ps-xinhe-1", "fault": "link_loss", "for_s": -5},
+            '"for_s" is -5. Write a number of seconds above 0',
+        ),
         ({"do": "set", "station": "ps-xinhe-1"}, 'write "fault": its name, and "on": true or false'),
         ({"do": "set", "station": "ps-xinhe-1", "fault": "dry_run", "pump": 7}, "there is no pump 7; there are 2"),
         ({"do": "set", "station": "ps-xinhe-1", "fault": "dry_run", "pump": "x"}, "\"pump\" is a number, not 'x'"),

@@ -1,0 +1,93 @@
+"""The words after `fieldhub`: each command with what it takes, and an example."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+
+def parser(do: Mapping[str, Callable[[argparse.Namespace], int]]) -> argparse.ArgumentParser:
+    """`do`: what each command does."""
+    top = argparse.ArgumentParser(
+        prog="fieldhub",
+        description="The hub of a county's field hardware.",
+        epilog="fieldhub COMMAND --help shows what a command takes, with an example.",
+    )
+    top.add_argument("--version", action="version", version=f"fieldhub {version('fieldhub')}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, what: str, example: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(
+            name,
+            help=what,
+            description=what,
+            epilog=f"example:\n  {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        sub.set_defaults(do=do[name])
+        return sub
+
+    sub = command("init", "Make a new site folder.", "fieldhub init my-county")
+    sub.add_argument("dir", type=Path)
+    sub = command("check", "Check a site folder: every mistake at once, every rule's story played.",
+                  "fieldhub check my-county")  # fmt: skip
+    sub.add_argument("dir", type=Path)
+    sub = command("run", "Run the hub of a site.", "fieldhub run my-county")
+    sub.add_argument("dir", type=Path)
+    sub.add_argument("--port", type=_port, help="instead of [http] port of hub.toml")
+    sub = command("demo", "Run a simulated county: hub, simulators and console on loopback.",
+                  "fieldhub demo --port 8431")  # fmt: skip
+    sub.add_argument("--port", type=_port, default=8420)
+    sub.add_argument("--dir", type=Path, default=Path("demo-site"), help="the demo's site folder (default: demo-site)")
+    sub.add_argument("--calm", action="store_true", help="no faults but those you switch")
+    sub = command("user", "Add a user, set a password, list users.",
+                  "fieldhub user my-county add wang.min --role water_operator")  # fmt: skip
+    sub.add_argument("dir", type=Path)
+    sub.add_argument("what", choices=["add", "password", "list"])
+    sub.add_argument("name", nargs="?", default="")
+    sub.add_argument("--role", action="append", default=[], help="viewer, water_operator, field_engineer or admin")
+    sub.add_argument("--full-name", default="")
+    sub.add_argument("--password-file", type=Path, help="instead of asking; - reads one line from standard input")
+    sub = command("decode", "Read bytes of a protocol and say what they mean.",
+                  'fieldhub decode modbus "01 03 02 01 F4 B8 53"')  # fmt: skip
+    sub.add_argument("protocol", choices=["modbus"])
+    sub.add_argument("hex", nargs="?", help="the bytes in hex; standard input when left out")
+    sub.add_argument("--framing", choices=["auto", "tcp", "rtu"], default="auto")
+    sub = command("export", "Write devices, readings, alarms or commands of a site as CSV, while it runs too.",
+                  "fieldhub export my-county readings --device ps-1 --point inlet.level "
+                  "--from 2026-11-01 -o level.csv")  # fmt: skip
+    sub.add_argument("dir", type=Path)
+    sub.add_argument("what", choices=["devices", "readings", "alarms", "commands"])
+    sub.add_argument("--device", default="", help="of readings it must be given")
+    sub.add_argument("--point", action="append", default=[], help="may be given several times; all when left out")
+    sub.add_argument("--from", dest="start", default="", help="date or time in the site's zone, 2026-11-01T08:00")
+    sub.add_argument("--to", dest="end", default="")
+    sub.add_argument("-o", "--output", type=Path, help="a file; standard output when left out")
+    sub = command("fault", "List or switch the faults of a running demo's simulators.",
+                  "fieldhub fault set ps-chengdong-1 done_but_does_not_start --for 120")  # fmt: skip
+    sub.add_argument("what", choices=["list", "set", "clear"])
+    sub.add_argument("station", nargs="?", default="")
+    sub.add_argument("fault", nargs="?", default="")
+    sub.add_argument("--for", dest="for_s", type=_seconds, help="seconds; until cleared when left out")
+    sub.add_argument("--pump", type=int, help="of a fault of one pump: which, from 1")
+    sub.add_argument("--dir", type=Path, default=Path("demo-site"), help="the demo's site folder")
+    return top
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port. Write a number from 1 to 65535, like 8420")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        it = float(text)
+    except ValueError:
+        it = math.nan
+    if not 0 < it < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a time. Write a number of seconds above 0, like 120")
+    return it
