@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Protocol
 
 from drivers.modbus.plan import Class
@@ -129,10 +130,17 @@ class Agenda:
         for ring in self._ready:
             ring.drop(gone)
 
-    def take_back(self, unit: int) -> list[Job]:
-        """The polls of this unit that wait for their turn: the rest of its cycle, to be skipped."""
+    def take_back(self, jobs: Iterable[Recurring]) -> list[Recurring]:
+        """Those of these that wait for their turn: the rest of a unit's cycle, to be skipped. What somebody waits for
+        (a command's read-back, a watchdog's write) is not among them, and stays in line.
+        """
         self._back_in_line()
-        return [job for turn in _POLITE for job in self._ready[turn].take_all(unit)]
+        lined_up = {id(job) for ring in self._ready for job in ring.jobs()}
+        found = [job for job in jobs if id(job) in lined_up]
+        gone = set(map(id, found))
+        for ring in self._ready:
+            ring.drop(gone)
+        return found
 
     def waiting(self, turns: Iterable[Class]) -> list[Job]:
         """Take out all jobs of these classes (the line is down, and they are not to wait)."""
@@ -182,10 +190,13 @@ class _Ring:
         if unit in self._queues and unit not in self.turns:
             self.turns.append(unit)
 
-    def take_all(self, unit: int | None = None) -> list[Job]:
-        units = [unit] if unit is not None else list(self.turns)
-        found = [job for one in units for job in self._queues.pop(one, ())]
-        self.turns = deque(one for one in self.turns if one in self._queues)
+    def jobs(self) -> Iterator[Job]:
+        return chain.from_iterable(self._queues.values())
+
+    def take_all(self) -> list[Job]:
+        found = [job for unit in self.turns for job in self._queues[unit]]
+        self._queues.clear()
+        self.turns.clear()
         return found
 
     def drop(self, gone: set[int]) -> None:

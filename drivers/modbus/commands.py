@@ -20,7 +20,7 @@ from drivers.modbus.rows import ActionRow, Handshake, Row
 from drivers.modbus.translate import Step, steps
 from hub.clock import Clock
 from hub.contract import Sent
-from hub.model import Command, Receipt, Stage, Title, Words
+from hub.model import Command, LinkState, Receipt, Stage, Title, Words
 from protocols.modbus import pdu
 
 RESULT_EVERY_S = 0.25
@@ -197,17 +197,21 @@ class Watchdog:
         watchdog = self._member.plate.profile.watchdog
         assert watchdog is not None
         while True:
-            self._word = self._word % 0xFFFF + 1
-            data: pdu.Request = pdu.WriteWord(watchdog.at, self._word)
-            if watchdog.fn == 16:
-                data = pdu.WriteWords(watchdog.at, pdu.data_of([self._word]))
-            try:
-                await self._line.work(self._member, Class.SLOW, _asks(data))
-            except (NoAnswer, LineDown):
-                pass  # its polls say so; the next one comes
-            except Refused as refused:
-                self._when_refused(refused.code)
+            if self._member.breaker.state is not LinkState.DOWN:  # else it would only keep its neighbours waiting
+                self._word = self._word % 0xFFFF + 1
+                await self._write(watchdog.at, watchdog.fn)
             await asyncio.sleep(watchdog.every_s)
+
+    async def _write(self, at: int, fn: int) -> None:
+        data: pdu.Request = pdu.WriteWord(at, self._word)
+        if fn == 16:
+            data = pdu.WriteWords(at, pdu.data_of([self._word]))
+        try:
+            await self._line.work(self._member, Class.SLOW, _asks(data))
+        except (NoAnswer, LineDown):
+            pass  # its polls say so; the next one comes
+        except Refused as refused:
+            self._when_refused(refused.code)
 
 
 def _asks(message: pdu.Request) -> Callable[[Exchange], Any]:

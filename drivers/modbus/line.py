@@ -372,7 +372,7 @@ class Line:
         self._say_links()
 
     def _fail_waiting(self, why: LineDown) -> None:
-        for job in self.agenda.waiting((Class.SAFETY, Class.COMMAND, Class.READ_BACK, Class.ON_DEMAND)):
+        for job in self.agenda.waiting(Class):
             if isinstance(job, Work) and not job.done.done():
                 job.done.set_exception(why)
 

@@ -215,9 +215,8 @@ class Member:
             return self._set_probe(self.breaker.probe_at)
         for one in self.polls:
             one.turn = Class.SLOW  # behind everybody who answers, until it answers again
-        for job in self._agenda.take_back(self.unit):  # the rest of its cycle
-            if isinstance(job, Poll):
-                self._agenda.again(job, now)
+        for other in self._agenda.take_back([*self.polls, *self.missing]):  # the rest of its cycle
+            self._agenda.again(other, now)
         if not poll.tried and self.breaker.misses == 1:
             poll.tried = 1
             self._agenda.put(poll)

@@ -233,12 +233,12 @@ def test_a_probe_gets_its_turn_on_a_line_that_is_never_idle():
 def test_dropped_jobs_and_the_rest_of_a_cycle_are_gone():
     agenda = Agenda()
     jobs = [Task(unit) for unit in (1, 1, 2, 2)]
-    for job in jobs:
+    for job in (*jobs, awaited := Task(1, Class.READ_BACK)):
         agenda.put(job)
     agenda.later(later := Task(3, due=9.0))
     agenda.drop([jobs[0], later])
-    assert agenda.take_back(1) == [jobs[1]]
-    assert drained(agenda, 10.0) == jobs[2:]
+    assert agenda.take_back([later, jobs[1]]) == [jobs[1]]
+    assert drained(agenda, 10.0) == [awaited, *jobs[2:]]
     assert agenda.due_in(10.0) is None
 
 
