@@ -1,4 +1,9 @@
-"""The order of jobs on one line: classes first, then the units in turn, and nothing ever piles up. Pure."""
+"""The order of jobs on one line, in which nothing ever piles up. Pure.
+
+Commands first, then what is read back. Of the polls that wait, that class (fast, normal, slow) in which one will
+first have waited a whole period of its own: a line with more to do than it can gets all of it done less often, instead
+of some of it never. Probes last. Within a class the units take turns.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +11,20 @@ import heapq
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from math import inf
 from typing import Protocol
 
 from drivers.modbus.plan import Class
 
-LOWLY_TURN = 16  # so many polls may go before a lower class that waits, so that a full line still probes
+LOWLY_TURN = 16  # so many polls may go before a probe that waits, so that a full line still probes
 EARLY_S = 0.001  # a poll that is due in a millisecond is due
 
 
 class Job(Protocol):
-    """Something that one unit is to be asked."""
+    """Something that one unit is to be asked: from when on, and how long it may wait then (until it comes again)."""
 
     unit: int
     turn: Class
-
-
-class Recurring(Job, Protocol):
-    """A job that comes again."""
-
     due: float
     every_s: float
 
@@ -32,7 +33,7 @@ class Agenda:
     """Everything that a line has to do, now and later."""
 
     def __init__(self) -> None:
-        self._later: list[tuple[float, int, Recurring]] = []
+        self._later: list[tuple[float, int, Job]] = []
         self._ready: list[_Ring] = [_Ring() for _ in Class]
         self._held: dict[int, float] = {}  # unit -> not before
         self._count = 0
@@ -46,12 +47,12 @@ class Agenda:
         self._lined_up = True
         self._ready[job.turn].put(job)
 
-    def later(self, job: Recurring) -> None:
+    def later(self, job: Job) -> None:
         """To be done when it is due."""
         self._count += 1
         heapq.heappush(self._later, (job.due, self._count, job))
 
-    def again(self, job: Recurring, now: float) -> None:
+    def again(self, job: Job, now: float) -> None:
         """A recurring job has had its turn: its next one. Turns that it missed are dropped and counted."""
         job.due += job.every_s
         if job.due < now:
@@ -83,10 +84,10 @@ class Agenda:
             if self._ready[turn].turns:
                 return self._take(turn, _NOBODY, now)
         held = self._held
-        if held and all(until <= now for until in held.values()):
-            held.clear()
-        order = _LOWLY_FIRST if self._passed_over >= LOWLY_TURN else _POLITE
-        for turn in order:
+        if held:
+            for unit in [unit for unit, until in held.items() if until <= now]:
+                del held[unit]
+        for turn in self._order():
             if self._ready[turn].turns:
                 found = self._take(turn, held, now)
                 if found is not None:
@@ -95,10 +96,18 @@ class Agenda:
         self._lined_up = any(ring.turns for ring in self._ready)
         return None
 
+    def _order(self) -> Iterable[Class]:
+        polls = [turn for turn in _POLLS if self._ready[turn].turns]
+        probes_first = self._passed_over >= LOWLY_TURN
+        if len(polls) < 2 and not probes_first:
+            return _POLITE
+        polls.sort(key=lambda turn: self._ready[turn].urgent())
+        return (*_READS, Class.PROBE, *polls) if probes_first else (*_READS, *polls, Class.PROBE)
+
     def _count_passed(self, turn: Class) -> None:
-        if turn in _LOWLY:
+        if turn is Class.PROBE:
             self._passed_over = 0
-        elif self._ready[Class.SLOW].turns or self._ready[Class.PROBE].turns:
+        elif self._ready[Class.PROBE].turns:
             self._passed_over += 1
 
     def _take(self, turn: Class, held: dict[int, float], now: float) -> Job | None:
@@ -117,8 +126,9 @@ class Agenda:
         """How long nothing will be due; None: nothing is planned."""
         self._back_in_line()
         times = [self._later[0][0]] if self._later else []
-        if any(ring.turns for ring in self._ready):
-            times += self._held.values()
+        if self._held:
+            waiting = {unit for ring in self._ready for unit in ring.turns}
+            times += [until for unit, until in self._held.items() if unit in waiting]
         return max(0.0, min(times) - now) if times else None
 
     def drop(self, jobs: Iterable[Job]) -> None:
@@ -130,7 +140,7 @@ class Agenda:
         for ring in self._ready:
             ring.drop(gone)
 
-    def take_back(self, jobs: Iterable[Recurring]) -> list[Recurring]:
+    def take_back(self, jobs: Iterable[Job]) -> list[Job]:
         """Those of these that wait for their turn: the rest of a unit's cycle, to be skipped. What somebody waits for
         (a command's read-back, a watchdog's write) is not among them, and stays in line.
         """
@@ -149,22 +159,32 @@ class Agenda:
 
 
 _COMMANDS = (Class.SAFETY, Class.COMMAND)
-_POLITE = tuple(turn for turn in Class if turn not in _COMMANDS)
-_LOWLY_FIRST = (Class.READ_BACK, Class.ON_DEMAND, Class.PROBE, Class.SLOW, Class.NORMAL, Class.FAST)
-_LOWLY = (Class.SLOW, Class.PROBE)
+_READS = (Class.READ_BACK, Class.ON_DEMAND)
+_POLLS = (Class.FAST, Class.NORMAL, Class.SLOW)
+_POLITE = (*_READS, *_POLLS, Class.PROBE)
 _NOBODY: dict[int, float] = {}
 
 
 class _Ring:
     """Jobs of one class: the units take turns, each with its own queue."""
 
-    __slots__ = ("_queues", "turns")
+    __slots__ = ("_queues", "_urgent", "turns")
 
     def __init__(self) -> None:
         self._queues: dict[int, deque[Job]] = {}
+        self._urgent: float | None = inf  # None: to be found out
         self.turns: deque[int] = deque()
 
+    def urgent(self) -> float:
+        """When the first of these jobs will have waited for as long as it may. Not only of the unit whose turn it is:
+        one that may wait for an hour must not hide one that may not."""
+        if self._urgent is None:
+            self._urgent = min((job.due + job.every_s for job in self.jobs()), default=inf)
+        return self._urgent
+
     def put(self, job: Job) -> None:
+        if self._urgent is not None:
+            self._urgent = min(self._urgent, job.due + job.every_s)
         queue = self._queues.get(job.unit)
         if queue is None:
             self._queues[job.unit] = deque((job,))
@@ -181,6 +201,8 @@ class _Ring:
                 continue
             queue = self._queues[unit]
             job = queue.popleft()
+            if self._urgent is not None and job.due + job.every_s <= self._urgent:
+                self._urgent = None
             if not queue:
                 del self._queues[unit]
             return job
@@ -197,9 +219,11 @@ class _Ring:
         found = [job for unit in self.turns for job in self._queues[unit]]
         self._queues.clear()
         self.turns.clear()
+        self._urgent = inf
         return found
 
     def drop(self, gone: set[int]) -> None:
+        self._urgent = None
         for unit in list(self._queues):
             left = deque(job for job in self._queues[unit] if id(job) not in gone)
             if left:

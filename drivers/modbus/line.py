@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
+from math import inf
 from random import Random
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -27,6 +28,9 @@ from protocols.modbus import pdu
 T = TypeVar("T")
 QUIET_MOST_S = 3.0
 LONGEST_REST_S = 5.0
+WORK_MAY_WAIT_S = 1.0  # what somebody waits for takes its turn like a poll of so many seconds
+LOAD_LOOKED_AT_EVERY_S = 60.0
+LATE_MOST = 0.1  # of what is asked; when more is late, the line has more to do than it can
 
 
 class Timing(Struct, frozen=True):
@@ -72,10 +76,13 @@ Exchange = Callable[..., Awaitable[pdu.Reply]]
 class Work(Generic[T]):
     """Something that is done in one turn, without anybody in between (a command's writes)."""
 
-    def __init__(self, member: Member, turn: Class, do: Callable[[Exchange], Awaitable[T]]) -> None:
+    every_s = WORK_MAY_WAIT_S
+
+    def __init__(self, member: Member, turn: Class, do: Callable[[Exchange], Awaitable[T]], now: float) -> None:
         self.member = member
         self.unit = member.unit
         self.turn = turn
+        self.due = now
         self.do = do
         self.done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
@@ -102,6 +109,7 @@ class Line:
         self._heard_some = False  # since it was opened
         self._free_at = 0.0
         self._say_links_at = 0.0
+        self._load_before = (inf, 0, 0)  # when, asked and late by then
 
     # ---- members --------------------------------------------------------------------------------------------------
 
@@ -125,7 +133,7 @@ class Line:
         """Do this in its turn. Raises LineDown (nothing was sent), and whatever `do` raises."""
         if self._link is None and self._why_down is not None:
             raise LineDown(self._why_down)
-        work = Work(member, turn, do)
+        work = Work(member, turn, do, self._clock.monotonic())
         self.agenda.put(work)
         self.ring()
         try:
@@ -197,11 +205,13 @@ class Line:
         clock, agenda = self._clock, self.agenda
         while not link.closed:
             now = clock.monotonic()
+            if now >= self._say_links_at:  # also on a line that is never idle
+                self._say_links()
+                self._say_load(now)
             job = agenda.next(now)
             if job is None:
                 due_in = agenda.due_in(now)
                 await self._rest(LONGEST_REST_S if due_in is None else min(due_in, LONGEST_REST_S))
-                self._say_links()
                 continue
             if isinstance(job, Poll):
                 await self._poll(link, job, now)
@@ -359,6 +369,16 @@ class Line:
             for member in self.members.values():
                 if member.breaker.state is LinkState.DOWN:
                     member.repeat_link(at, now)
+
+    def _say_load(self, now: float) -> None:
+        """A line with more to do than it can is slow for all that hang on it; people are told, and can ask for less."""
+        since, asked, late = self._load_before
+        if now - since < LOAD_LOOKED_AT_EVERY_S and since <= now:
+            return
+        self._load_before = (now, self.asked, self.agenda.overruns)
+        asked, late = self.asked - asked, self.agenda.overruns - late
+        if since <= now and late > LATE_MOST * asked and self._intake is not None:
+            self._intake.puzzled_by(self.name, b"", Words("modbus.too_much", {"asked": asked, "late": late}))
 
     # ---- down -----------------------------------------------------------------------------------------------------
 

@@ -214,7 +214,7 @@ class Member:
             poll.search = None
             return self._set_probe(self.breaker.probe_at)
         for one in self.polls:
-            one.turn = Class.SLOW  # behind everybody who answers, until it answers again
+            one.turn = Class.PROBE  # behind everybody who answers, until it answers again
         for other in self._agenda.take_back([*self.polls, *self.missing]):  # the rest of its cycle
             self._agenda.again(other, now)
         if not poll.tried and self.breaker.misses == 1:

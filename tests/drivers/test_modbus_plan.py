@@ -230,6 +230,48 @@ def test_a_probe_gets_its_turn_on_a_line_that_is_never_idle():
     assert order.index(Class.PROBE) == LOWLY_TURN
 
 
+def test_a_bus_with_more_to_do_than_it_can_leaves_nobody_out():
+    agenda, now = Agenda(), 0.0
+    kinds = {Class.FAST: (2.0,), Class.NORMAL: (5.0, 30.0), Class.SLOW: (60.0, 3600.0)}
+    jobs = [Task(unit, turn, 0.0, every_s) for unit in range(20) for turn, some in kinds.items() for every_s in some]
+    done: dict[Task, list[float]] = {job: [] for job in jobs}
+    for job in jobs:
+        agenda.later(job)
+    while now < 300.0:
+        if (job := agenda.next(now)) is None:
+            now += 0.01
+            continue
+        now += 0.106  # a question at 9600 baud (modbus.md §3): 20 slaves have 1.6 times what the line can
+        done[job].append(now)
+        agenda.again(job, now)
+    for job, times in done.items():
+        longest = max(b - a for a, b in pairwise([0.0, *times]))
+        assert longest < 2 * job.every_s + 5.0, (job.turn, job.every_s)
+        assert min(map(len, done.values())) > 0
+    assert agenda.overruns > 0
+
+
+def test_a_poll_that_may_wait_for_an_hour_does_not_hide_one_that_may_not():
+    agenda = Agenda()
+    agenda.put(Task(1, Class.SLOW, 0.0, 3600.0))
+    agenda.put(Task(1, Class.SLOW, 0.0, 60.0))
+    order = []
+    for now in range(0, 130, 2):
+        agenda.put(Task(2, Class.FAST, float(now), 2.0))
+        order.append(agenda.next(float(now)).every_s)
+    assert order.index(60.0) <= 33
+    assert order.count(2.0) >= 62
+
+
+def test_a_line_rests_until_the_unit_that_it_waits_for_may_be_asked():
+    agenda = Agenda()
+    agenda.hold(1, until=10.0)
+    agenda.hold(2, until=13.0)
+    agenda.put(Task(2))
+    assert agenda.next(11.0) is None
+    assert agenda.due_in(11.0) == 2.0
+
+
 def test_dropped_jobs_and_the_rest_of_a_cycle_are_gone():
     agenda = Agenda()
     jobs = [Task(unit) for unit in (1, 1, 2, 2)]
