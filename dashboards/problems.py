@@ -59,6 +59,7 @@ STATUS = {
     "too_large": 413,
     "invalid": 422,
     "bad_args": 422,
+    "wrong_old_password": 422,
     "asked_too_much": 422,
     "slow_down": 429,
     "broken": 500,

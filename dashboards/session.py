@@ -74,7 +74,7 @@ async def set_password(request: Request, it: NewPassword) -> Response:
     """A new password of one's own; every other session ends."""
     who, gate, house = caller(request), desk(request).gate, desk(request).house
     if not await gate.password_is(who, it.old, request.scope):
-        raise Problem("wrong_name_or_password")
+        raise Problem("wrong_old_password")  # 422: the session is as good as it was
     keep = who.session.id if who.session else ""
     try:
         await auth.set_password(house.ledger, who.name, it.new, who.name, keep, house.clock)

@@ -293,6 +293,17 @@ def test_a_wrong_password_says_so_and_nothing_more(desk: Desk):
     expect(page.locator("[role=alert]")).to_contain_text("用户名或密码不正确")
 
 
+def test_a_wrong_old_password_is_said_beside_its_field_and_nobody_is_thrown_out(desk: Desk):
+    page = desk("/me")
+    page.expected.append("422")
+    page.locator("input[name=old]").fill("not the right one")
+    page.locator("input[name=fresh]").fill("a good new one")
+    page.keyboard.press("Enter")
+    expect(page.locator("label", has=page.locator("input[name=old]"))).to_contain_text("原密码不正确")
+    expect(page.locator("input[name=old]")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_test_id("lamp")).to_be_visible()
+
+
 def test_signing_out_takes_everything_from_the_screen_in_every_tab(desk: Desk):
     page = desk("/me")
     other = page.context.new_page()

@@ -69,6 +69,8 @@ function Password() {
     }
   };
   const mistakes = problem?.mistakes?.map((it) => it.what).join('; ');
+  const isOld = problem?.code === 'wrong_old_password';
+  const isNew = Boolean(mistakes);
   return html`
     <section class="panel" aria-label=${T('me.password')}>
       <header><h2>${T('me.password')}</h2></header>
@@ -76,10 +78,13 @@ function Password() {
         <input class="only-reader" name="username" autocomplete="username" tabindex="-1" aria-hidden="true"
           value=${session.value.name} readonly />
         <label class="field">${T('me.password.old')}<input name="old" type="password" required
-          autocomplete="current-password" /></label>
+          autocomplete="current-password" aria-invalid=${isOld} aria-describedby="old-wrong" />
+          <span id="old-wrong" role="alert" class="strong">${isOld && problem.detail}</span></label>
         <label class="field">${T('me.password.new')}<input name="fresh" type="password" required minlength="10"
-          autocomplete="new-password" /></label>
-        <div role="status" class="small">${problem ? `${problem.title}: ${mistakes || problem.detail}` : done}</div>
+          autocomplete="new-password" aria-invalid=${isNew} aria-describedby="new-wrong" />
+          <span id="new-wrong" role="alert" class="strong">${isNew && mistakes}</span></label>
+        <div role="status" class="small">${problem && !isOld && !isNew ? `${problem.title}: ${problem.detail}` : done}
+        </div>
         <div><button type="submit" class="button">${T('me.password.go')}</button></div>
       </form>
     </section>
