@@ -167,6 +167,13 @@ class Gate:
             raise Problem("no_right", {"who": caller.name, "right": right.value})
         return caller
 
+    async def is_signed_in(self, scope: Any) -> bool:
+        """Whether whoever asks would be let in: for what is open to everybody."""
+        try:
+            return await self.admit(scope, Right.LOOK) is not None
+        except Problem:
+            return False
+
     async def _by_session(self, secret: bytes) -> Caller:
         digest = sha256(secret).digest()
         caller = self._known.get(digest)

@@ -279,6 +279,7 @@ ANSWERS: dict[str, tuple[int, Any]] = {
             "demo": False,
             "version": "0.1.0",
             "now": 1795572087123,
+            "signed_in": True,
         },
     ),
     "GET /api/v1/words": (

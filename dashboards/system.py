@@ -39,7 +39,10 @@ async def prometheus(request: Request) -> Response:
 
 
 async def site(request: Request) -> Response:
-    """How the house is called, its zone and language: what the log-in page needs. A demo tells its log-ins too."""
+    """How the house is called, its zone and language: what the log-in page needs. A demo tells its log-ins too.
+
+    `signed_in`: whether this request comes from somebody who is; who that is tells GET /api/v1/session.
+    """
     house = desk(request).house
     it = house.site.hub.site
     told: dict[str, Any] = {
@@ -49,6 +52,7 @@ async def site(request: Request) -> Response:
         "demo": house.demo,
         "version": house.system()["version"],
         "now": shape.ms(house.clock.now()),
+        "signed_in": await desk(request).gate.is_signed_in(request.scope),
     }
     if house.demo:
         told["users"] = [

@@ -287,6 +287,7 @@ def test_a_station_that_is_not_there(desk: Desk):
 
 def test_a_wrong_password_says_so_and_nothing_more(desk: Desk):
     page = desk("/", user="")
+    page.expected.append("401")
     page.locator("input[name=username]").fill("water")
     page.locator("input[name=password]").fill("not the right one")
     page.keyboard.press("Enter")

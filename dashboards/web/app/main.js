@@ -179,6 +179,12 @@ function App() {
   `;
 }
 
+/** It was over since it was asked for. @param {any} problem */
+function noneIf401(problem) {
+  if (problem.status !== 401) throw problem;
+  return null;
+}
+
 async function start() {
   const root = /** @type {HTMLElement} */ (document.getElementById('app'));
   try {
@@ -186,10 +192,7 @@ async function start() {
     zone.value = told.zone;
     setNow(told.now);
     site.value = told;
-    const who = await get('/session').catch((problem) => {
-      if (problem.status !== 401) throw problem;
-      return null;
-    });
+    const who = told.signed_in ? await get('/session').catch(noneIf401) : null;
     await speak(language.value || who?.language || told.language, get);
     if (who) begin(who, false);
     else session.value = null;
