@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from tests.dashboards.conftest import Desk, Site, sign_in, watch
 from tests.journeys.running import County, RunningHub, eventually, fieldhub, free_port, write_site
 
 pytestmark = pytest.mark.browser
+
+COUNTY = timezone(timedelta(hours=8))
 
 # Each test has a station of its own, so that none stands in another's way.
 OBEYS, LIES, BARRED, SILENT, BLIND, LOUD, SPEED, TRAPPED = (
@@ -239,8 +242,33 @@ def test_a_station_that_falls_silent_is_hatched_and_cannot_be_commanded(desk: De
     expect(card).to_contain_text("通信中断", timeout=60_000)
     expect(card).to_have_class(re.compile("hatched"))
     card.click()
-    expect(page.get_by_test_id("pump1-start")).to_be_disabled()
-    expect(page.get_by_test_id("pump1")).to_contain_text(re.compile("设备无应答|状态不明"))
+    dead = page.get_by_test_id("dead")
+    expect(dead).to_contain_text(re.compile("本站没有数据：(设备无应答|无法连接|通信线路)"))
+    for button in ("pump1-start", "pump1-stop", "station.go_manual", "station.go_auto", "pump1-speed"):
+        it = page.get_by_test_id(button)
+        assert not it.count() or it.is_disabled(), button
+    changes = page.locator(".settings button")
+    assert changes.count()
+    assert all(it.is_disabled() for it in changes.all())
+    for panel in ("机组", "运行设定"):
+        expect(page.get_by_label(panel, exact=True).locator("header")).to_contain_text("没有数据，暂不能下发命令")
+    expect(page.get_by_test_id("pump1")).to_have_class(re.compile("hatched"))
+    expect(page.locator(".mimic .water")).to_have_count(0)
+    # Its driver goes on trying, and what it says of its link is new each time; the station is as old as its values.
+    engineer = demo_site.person()
+    level = engineer.value(SILENT, "inlet.level")
+    since = datetime.fromisoformat(level["last_good_at"])
+
+    def tried_again() -> bool:
+        tried: datetime = datetime.fromisoformat(engineer.value(SILENT, "link")["at"])
+        return tried - since > timedelta(seconds=8)
+
+    eventually(tried_again, 40, 0.5)
+    engineer.close()
+    expect(page.locator(".page-head .age")).to_have_text(re.compile(r"^\d+ 秒前$|^\d+ 分钟前$"))
+    shown = (page.locator(".page-head .age").get_attribute("title") or "")[-8:]
+    near = {f"{since.astimezone(COUNTY) + timedelta(seconds=s):%H:%M:%S}" for s in range(-1, 6)}
+    assert shown in near, (shown, since)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 /** A station on the overview: level in its band, an hour of it, flow, pumps, worst alarm, link. */
 import { html, useEffect, useRef, useState } from './core.js';
 import { FLOW, LEVEL, MODE, allPumps, isSilent, limitsOf, share } from './station.js';
-import { deviceOf, good, read, standing, worstOf } from './store.js';
+import { deviceOf, good, lastGoodOf, read, standing, worstOf } from './store.js';
 import { now } from './time.js';
 import { trailOf } from './trail.js';
 import { Age, Icon, Level, Value } from './ui.js';
@@ -48,7 +48,6 @@ export function StationCard({ device }) {
 /** How the station is reached, or its mode when all is well, and how old the newest word of it is. */
 function LinkTag({ device, mode }) {
   const link = read(device, 'link');
-  const at = device.state.value?.at_ms ?? null;
   const known = link && link.quality === 2 ? link.value : null;
   if (known === 'down') {
     const since = silentFor(device);
@@ -57,7 +56,7 @@ function LinkTag({ device, mode }) {
   return html`
     ${known === 'degraded' && html`<span class="tag">${show(link.point, known)}</span>`}
     <span class="small muted clip mode">${mode && mode.quality === 2 ? show(mode.point, mode.value) : ''}</span>
-    <${Age} atMs=${at} />
+    <${Age} atMs=${lastGoodOf(device)} />
   `;
 }
 

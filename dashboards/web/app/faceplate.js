@@ -2,7 +2,7 @@
 import { html } from './core.js';
 import { Pump } from './card.js';
 import { confirmFirst } from './confirm.js';
-import { actionOf, notNow } from './station.js';
+import { actionOf, notNow, whyDead } from './station.js';
 import { commands, may, read } from './store.js';
 import { Value } from './ui.js';
 import { T, name } from './words.js';
@@ -29,7 +29,8 @@ export function Faceplate({ device, pump, off }) {
   const speed = actionOf(device, `${part}.set_speed`);
   const start = verbs.find((it) => it.verb === 'start');
   return html`
-    <article class="faceplate live" data-testid=${part} aria-label="${T('pump.name', { n: pump.n })} ${pump.text}">
+    <article class="faceplate live ${whyDead(device) ? 'hatched' : ''}" data-testid=${part}
+      aria-label="${T('pump.name', { n: pump.n })} ${pump.text}">
       <div class="row">
         <${Pump} pump=${pump} />
         <b class="grow">${pump.text}</b>

@@ -141,7 +141,8 @@ function Outlet({ device, place, y, bottom }) {
     <path class="arrow ${moves ? 'on' : ''}" d="M${place.end - 18} ${y - 9}l16 9 -16 9z" />
     <text class="soft" x=${place.header + 10} y=${y + 22}>${told[0]}</text>
     <text class="soft" x=${place.header + 10} y=${y + 39}>${told[1]}</text>
-    <rect class="water" x=${left} y=${TOP + 34} width=${width} height=${bottom - TOP - 34} />
+    ${outer && outer.quality !== 0 && html`
+      <rect class="water" x=${left} y=${TOP + 34} width=${width} height=${bottom - TOP - 34} />`}
     <path class="wall" d="M${left} ${TOP}V${y - 8} M${left} ${y + 8}V${bottom}H${left + width}" />
     <text class="title" x=${left} y="22">${outer ? name(outer.point.title) : ''}</text>
     <${Box} reading=${outer} x=${left + 12} y=${bottom - 62} width=${width - 24} href="/point/${device.id}/${OUTER}" />

@@ -1,13 +1,15 @@
 /** Why something may not be done now, in words that stand beside the button. */
 import { isLive, link } from './link.js';
+import { whyDead } from './station.js';
 import { may } from './store.js';
 import { T, span } from './words.js';
 
-/** Why no command may be given to this device now; '' when one may. */
-export function whyNoCommands() {
+/** Why no command may be given to this device now; '' when one may. @param {any} device */
+export function whyNoCommands(device) {
   if (!may('command')) return T('no.right.command');
   if (!isLive.value) return T('no.stream', { age: span(link.value.ageMs) });
-  return '';
+  const why = whyDead(device);
+  return why && T('no.dead', { why });
 }
 
 /** Why nothing may be acknowledged; '' when it may. */

@@ -88,6 +88,19 @@ export function isSilent(device) {
   return link === 'down' || !device.state.value || (level !== null && level.quality === 0);
 }
 
+/**
+ * Why nothing comes from a station, in words; '' while something does.
+ * @param {Device} device
+ */
+export function whyDead(device) {
+  if (!device.state.value) return T('dead.never');
+  const own = device.plate.points.filter((it) => !/^link(\.|$)/.test(it.key));
+  const down = good(device, 'link') === 'down';
+  if (!down && own.some((it) => read(device, it.key)?.quality)) return '';
+  const told = ['link', 'link.rtt', LEVEL, ...own.map((it) => it.key)].map((key) => read(device, key)?.why);
+  return say(told.find(Boolean)) || T('no.link');
+}
+
 /** An action of the device, or null. @param {Device} device @param {string} key */
 export const actionOf = (device, key) => device.plate.actions.find((it) => it.key === key) || null;
 
@@ -98,7 +111,6 @@ export const actionOf = (device, key) => device.plate.actions.find((it) => it.ke
  * @param {'start' | 'stop' | 'reset'} verb
  */
 export function notNow(device, pump, verb) {
-  if (good(device, 'link') === 'down') return T('no.link');
   if (verb === 'stop') return pump.kind === 'stopped' ? T('no.stopped') : '';
   if (verb === 'reset') return pump.kind === 'fault' || pump.kind === 'locked' ? '' : T('no.fault');
   if (pump.kind === 'running' || pump.state === 'starting') return T('no.running');

@@ -88,6 +88,21 @@ export function good(device, key) {
   return reading && reading.quality === GOOD ? reading.value : null;
 }
 
+/**
+ * When the newest good reading of the device's own points was taken; null: never. What the driver says of its link
+ * does not count: it goes on trying, and each try would make a dead device look fresh.
+ * @param {Device} device
+ * @returns {number | null}
+ */
+export function lastGoodOf(device) {
+  const state = device.state.value;
+  if (!state) return null;
+  const own = device.plate.points.map((it, n) => (/^link(\.|$)/.test(it.key) ? -1 : n)).filter((n) => n >= 0);
+  if (own.some((n) => state.q[n] === GOOD)) return state.at_ms;
+  const times = own.map((n) => state.last?.[n]?.[1]).filter(Boolean);
+  return times.length ? Math.max(...times) : null;
+}
+
 // ---- the stream -----------------------------------------------------------------------------------------------------
 
 let epoch = '';

@@ -3,12 +3,13 @@ import { html, query, setQuery } from '../core.js';
 import { ConfirmDialog, confirmFirst } from '../confirm.js';
 import { Faceplate } from '../faceplate.js';
 import { Mimic } from '../mimic.js';
-import { FLOW, LEVEL, MODE, POWER, actionOf, allPumps, limitsOf, townOf } from '../station.js';
+import { FLOW, LEVEL, MODE, POWER, actionOf, allPumps, limitsOf, townOf, whyDead } from '../station.js';
 import { AllPoints, AlarmsHere, CommandsHere } from '../station_panels.js';
-import { areas, deviceOf, loaded, may, read, snapshot, worstOf } from '../store.js';
+import { areas, deviceOf, lastGoodOf, loaded, may, read, snapshot, worstOf } from '../store.js';
 import { SPANS, Trend } from '../trend.js';
 import { Age, Empty, Failed, Icon, Level, Loading, Segments, Value } from '../ui.js';
-import { T, name, show } from '../words.js';
+import { now } from '../time.js';
+import { T, name, show, span } from '../words.js';
 import { whyNoCommands } from '../rights.js';
 
 const SETTINGS = ['start_level', 'stop_level', 'low_low_level', 'high_high_level', 'duty_order', 'rotation'];
@@ -25,9 +26,11 @@ export function Station({ id }) {
   }
   return html`
     <${Head} device=${device} />
+    <${Dead} device=${device} />
     <div class="station">
       <div class="col">
-        <section class="panel mimic-panel" aria-label=${T('mimic.title')}><${Mimic} device=${device} /></section>
+        <section class="panel mimic-panel ${whyDead(device) ? 'hatched' : ''}" aria-label=${T('mimic.title')}>
+          <${Mimic} device=${device} /></section>
         <${PumpsPanel} device=${device} />
         <${SettingsPanel} device=${device} />
       </div>
@@ -48,7 +51,7 @@ function Head({ device }) {
   const link = read(device, 'link');
   const severity = worstOf(device.id);
   const { town, area } = townOf(areas.value, device.area);
-  const off = whyNoCommands();
+  const off = whyNoCommands(device);
   const modes = may('command')
     ? ['station.go_manual', 'station.go_auto'].map((it) => actionOf(device, it)).filter(Boolean)
     : [];
@@ -62,7 +65,7 @@ function Head({ device }) {
         </span>`}
       ${link && link.value !== 'up' && html`<span class="tag strong"><${Icon} name="link" />
         ${show(link.point, link.value)}</span>`}
-      <${Age} atMs=${device.state.value?.at_ms ?? null} />
+      <${Age} atMs=${lastGoodOf(device)} />
       <span class="muted small">${[town, area]
         .filter((it, n, all) => it && it !== all[n - 1])
         .map((it) => it.name)
@@ -78,10 +81,21 @@ function Head({ device }) {
   `;
 }
 
+/** Nothing comes from this station: why, since when, and what that means. @param {{device: any}} props */
+function Dead({ device }) {
+  const why = whyDead(device);
+  const at = lastGoodOf(device);
+  return html`<div role="status">${why && html`
+    <div class="outcome unknown station-dead" data-testid="dead"><${Icon} name="link" />
+      <div><b>${T('dead.title', { why })}</b>
+        <div>${at ? T('dead.since', { age: span(now.value - at) }) : ''} ${may('command') ? T('dead.off') : ''}</div>
+      </div></div>`}</div>`;
+}
+
 /** @param {{device: any}} props */
 function PumpsPanel({ device }) {
   const pumps = allPumps(device);
-  const off = whyNoCommands();
+  const off = whyNoCommands(device);
   return html`
     <section class="panel" aria-label=${T('pumps.title')}>
       <header><h2>${T('pumps.title')}</h2><span class="small muted">${off || T('pumps.note')}</span></header>
@@ -94,7 +108,7 @@ function PumpsPanel({ device }) {
 
 /** @param {{device: any}} props */
 function SettingsPanel({ device }) {
-  const off = whyNoCommands();
+  const off = whyNoCommands(device);
   const known = SETTINGS.map((it) => ({
     reading: read(device, `setting.${it}`),
     action: actionOf(device, `setting.set_${it}`),
@@ -103,8 +117,8 @@ function SettingsPanel({ device }) {
   if (!there.length) return null;
   return html`
     <section class="panel" aria-label=${T('settings.title')}>
-      <header><h2>${T('settings.title')}</h2></header>
-      <ul class="settings">${there.map(({ reading, action }) => html`
+      <header><h2>${T('settings.title')}</h2><span class="small muted">${off}</span></header>
+      <ul class="settings live ${whyDead(device) ? 'hatched' : ''}">${there.map(({ reading, action }) => html`
         <li key=${reading.point.key}>
           <span class="small muted">${name(reading.point.title)}</span>
           <${Value} reading=${reading} href="/point/${device.id}/${reading.point.key}" />
