@@ -177,7 +177,8 @@ function ArgField({ arg, onChange }) {
         ${arg.choices.map((it) => html`<option value=${it}>${it}</option>`)}
       </select></label>`;
   }
-  return html`<label class="field">${label} ${T('confirm.range', { low: num(arg.low, 0), high: num(arg.high, 0) })}
+  const range = { low: num(arg.low, 0, Boolean(arg.unit)), high: num(arg.high, 0, Boolean(arg.unit)) };
+  return html`<label class="field">${label} ${T('confirm.range', range)}
     <input type="number" inputmode="decimal" step="any" required min=${arg.low} max=${arg.high} data-first="1"
       data-testid="arg-${arg.key}" onInput=${change} /></label>`;
 }

@@ -93,13 +93,14 @@ export const NOTHING = '—';
  * A number with its digits and thousands; what is missing is a dash, never 0.
  * @param {any} value
  * @param {number} [digits]
+ * @param {boolean} [thousands] whether they are told apart: what has no unit may be a code or an order, like 1234
  * @returns {string}
  */
-export function num(value, digits = 0) {
+export function num(value, digits = 0, thousands = true) {
   if (typeof value !== 'number' || !Number.isFinite(value)) return NOTHING;
   const [whole, rest] = Math.abs(value).toFixed(digits).split('.');
   const sign = value < 0 && Number(value.toFixed(digits)) !== 0 ? '−' : '';
-  return sign + whole.replace(/\B(?=(\d{3})+$)/g, ',') + (rest ? '.' + rest : '');
+  return sign + (thousands ? whole.replace(/\B(?=(\d{3})+$)/g, ',') : whole) + (rest ? '.' + rest : '');
 }
 
 /** A unit as it is printed: m3/h is m³/h. @param {string} symbol */
@@ -114,7 +115,7 @@ export const unit = (symbol) => (symbol || '').replace(/(k?m)([23])/g, (_, m, n)
 export function show(point, value) {
   if (value === null || value === undefined) return NOTHING;
   if (typeof value === 'boolean') return T(value ? 'value.true' : 'value.false');
-  if (typeof value === 'number') return num(value, point?.digits ?? 2);
+  if (typeof value === 'number') return num(value, point?.digits ?? 2, Boolean(point?.unit));
   if (Array.isArray(value)) return value.map((it) => num(it, 5)).join(', ');
   const known = new Map((point?.labels || []).map((it) => [it.label, name(it.title)]));
   if (known.has(value)) return known.get(value);

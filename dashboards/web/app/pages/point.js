@@ -72,7 +72,8 @@ function Times({ id, reading }) {
   if (!asked.data) return html`<${Failed} problem=${asked.problem} retry=${asked.retry} />`;
   const [told] = asked.data.readings;
   const lateMs = (toMs(told.received_at) || 0) - (toMs(told.at) || 0);
-  const limit = (it) => (it === null ? NOTHING : `${num(it, Math.min(point.digits, 3))} ${unit(point.unit)}`);
+  const figure = (it) => num(it, Math.min(point.digits, 3), Boolean(point.unit));
+  const limit = (it) => (it === null ? NOTHING : `${figure(it)} ${unit(point.unit)}`);
   return html`
     <dl class="facts">
       <dt>${T('point.device_time')}</dt><dd class="number">${fully(told.at)}</dd>
