@@ -50,6 +50,7 @@ export function Mimic({ device }) {
           <${PumpMark} device=${device} pump=${pump} x=${place.pump} y=${yOf(n)} />
         </g>
       `)}
+      <${LimitNames} device=${device} place=${place} bottom=${bottom} />
     </svg>
   `;
 }
@@ -72,14 +73,29 @@ function PumpMark({ device, pump, x, y }) {
   `;
 }
 
+/** Where a level is drawn. @param {any} limits @param {number} bottom @returns {(value: number) => number} */
+const scale = (limits, bottom) => (value) => bottom - share(limits, value) * (bottom - TOP - 4);
+
+/**
+ * The names of the limits, drawn after the pipes that they stand on.
+ * @param {{device: any, place: any, bottom: number}} props
+ */
+function LimitNames({ device, place, bottom }) {
+  const [left, width] = place.tank;
+  const limits = limitsOf(device);
+  return limitLabels(limits, scale(limits, bottom)).map((it) => html`
+    <text key=${it.key} class="soft" x=${left + width + 6} y=${it.textY + 4}>${T(`limit.${it.key}`)}${' '}
+      ${num(it.value, 2)}</text>
+  `);
+}
+
 /** @param {{device: any, place: any, bottom: number}} props */
 function Forebay({ device, place, bottom }) {
   const [left, width] = place.tank;
   const limits = limitsOf(device);
   const level = read(device, LEVEL);
   const rack = read(device, RACK);
-  const inside = bottom - TOP - 4;
-  const yOf = (value) => bottom - share(limits, value) * inside;
+  const yOf = scale(limits, bottom);
   const known = level && level.quality !== 0 && typeof level.value === 'number';
   const alarm = standing.value.find((it) => it.device === device.id && it.state !== 'returned' && LEVEL in it.facts);
   return html`
@@ -91,10 +107,7 @@ function Forebay({ device, place, bottom }) {
       height=${bottom - yOf(level.value)} />`}
     <path class="wall" d="M${left} ${TOP}V${bottom}H${left + width}V${TOP}" />
     ${limitLabels(limits, yOf).map((it) => html`
-      <g key=${it.key}>
-        <path class="limit ${it.far ? 'far' : ''}" d="M${left} ${it.y}H${left + width}" />
-        <text class="soft" x=${left + width + 6} y=${it.textY + 4}>${T(`limit.${it.key}`)} ${num(it.value, 2)}</text>
-      </g>
+      <path key=${it.key} class="limit ${it.far ? 'far' : ''}" d="M${left} ${it.y}H${left + width}" />
     `)}
     <${Box} reading=${level} x=${left + 12} y=${known ? Math.min(bottom - 40, yOf(level.value) + 8) : bottom - 62}
       width=${width - 24} level=${alarm?.severity || 0}

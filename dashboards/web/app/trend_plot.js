@@ -76,7 +76,8 @@ export function plotOptions(uPlot, { width, height, point, lines, columns, sync,
     bands: buckets ? [{ series: [3, 2], fill: colour('--norm') }] : [],
     legend: { show: true, mount: (_c, table) => readout?.replaceChildren(table) },
     hooks: {
-      drawClear: [(chart) => limits(chart, lines, font)],
+      drawClear: [(chart) => limits(chart, lines)],
+      draw: [(chart) => limitNames(chart, lines, font)],
       setSelect: [(chart) => chart.select.width > 0 && (chart.zoomed = true)],
       ready: [(chart) => chart.over.addEventListener('dblclick', () => (chart.zoomed = false))],
     },
@@ -130,25 +131,49 @@ export function stored(codes, value) {
   return found === undefined ? null : Number(found);
 }
 
-/** Limits behind the curve, each with its name. @param {any} chart @param {any[]} lines @param {string} font */
-function limits(chart, lines, font) {
+/**
+ * For each limit that is in sight, with a saved context: its place in device pixels.
+ * @param {any} chart
+ * @param {any[]} lines
+ * @param {(line: any, y: number, ratio: number) => void} draw
+ */
+function eachLimit(chart, lines, draw) {
   const { ctx, bbox } = chart;
-  const ratio = devicePixelRatio || 1;
   ctx.save();
-  ctx.strokeStyle = ctx.fillStyle = colour('--ink-3');
-  ctx.font = font.replace('12px', `${11 * ratio}px`);
-  ctx.textAlign = 'right';
-  ctx.textBaseline = 'bottom';
   for (const line of lines) {
     const y = Math.round(chart.valToPos(line.value, 'y', true));
-    if (y < bbox.top || y > bbox.top + bbox.height) continue;
+    if (y >= bbox.top && y <= bbox.top + bbox.height) draw(line, y, devicePixelRatio || 1);
+  }
+  ctx.restore();
+}
+
+/** Limits, behind the curve. @param {any} chart @param {any[]} lines */
+function limits(chart, lines) {
+  const { ctx, bbox } = chart;
+  eachLimit(chart, lines, (line, y, ratio) => {
+    ctx.strokeStyle = colour('--ink-3');
     ctx.setLineDash(line.far ? [] : [6 * ratio, 4 * ratio]);
     ctx.lineWidth = (line.far ? 1.6 : 1) * ratio;
     ctx.beginPath();
     ctx.moveTo(bbox.left, y);
     ctx.lineTo(bbox.left + bbox.width, y);
     ctx.stroke();
-    ctx.fillText(line.label, bbox.left + bbox.width - 4 * ratio, y - 2 * ratio);
-  }
-  ctx.restore();
+  });
+}
+
+/** Their names, before everything, with a halo: no curve or grid strikes them through. */
+function limitNames(chart, lines, font) {
+  const { ctx, bbox } = chart;
+  eachLimit(chart, lines, (line, y, ratio) => {
+    ctx.font = font.replace('12px', `${11 * ratio}px`);
+    ctx.textAlign = 'right';
+    ctx.textBaseline = 'bottom';
+    ctx.lineJoin = 'round';
+    ctx.lineWidth = 4 * ratio;
+    ctx.strokeStyle = colour('--panel');
+    ctx.fillStyle = colour('--ink-2');
+    const place = [line.label, bbox.left + bbox.width - 4 * ratio, y - 2 * ratio];
+    ctx.strokeText(...place);
+    ctx.fillText(...place);
+  });
 }
