@@ -104,15 +104,32 @@ def test_waiting_can_be_stopped_and_is_said_not_to_call_anything_back(desk: Desk
     demo_site.fault(TRAPPED, "done_but_does_not_start", for_s=100)
     page = desk(f"/station/{TRAPPED}", language="en")
     pump = idle_pump(page)
-    page.get_by_test_id("name").fill(open_dialog(page, f"{pump}-start"))
-    page.get_by_test_id("give").click()
+    name = open_dialog(page, f"{pump}-start")
+    expect(page.get_by_test_id("name")).to_be_focused()
+    page.keyboard.type(name)
+    page.keyboard.press("Enter")
     expect(page.get_by_test_id("steps")).to_have_attribute(
         "data-stage", re.compile("sent|acknowledged"), timeout=20_000
     )
-    page.get_by_test_id("stop-waiting").click()
+    # It counts to the time in which it must be shown, not to the command's longer deadline.
+    engineer = demo_site.person()
+    start = next(it for it in engineer.get(f"/devices/{TRAPPED}/nameplate")["actions"] if it["key"] == f"{pump}.start")
+    engineer.close()
+    assert start["proof"]["within_s"] < start["valid_s"]
+    left = page.get_by_test_id("left")
+    expect(left).to_have_text(re.compile(r"^\d+ s left$"))
+    assert int(left.inner_text().split()[0]) <= start["proof"]["within_s"]
+    # The form is gone; the keyboard is still in the dialog.
+    assert page.evaluate("document.activeElement.closest('[role=dialog]') !== null")
+    page.keyboard.press("Tab")
+    expect(page.get_by_test_id("stop-waiting")).to_be_focused()
+    page.keyboard.press("Enter")
     outcome = page.get_by_test_id("outcome")
     expect(outcome).to_have_attribute("data-stage", "cancelled")
     expect(outcome).to_contain_text("it had been sent")
+    expect(page.get_by_test_id("done")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_test_id("confirm")).to_have_count(0)
 
 
 def test_what_an_interlock_forbids_cannot_be_given_and_says_why(desk: Desk, demo_site: Site):

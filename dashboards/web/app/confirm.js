@@ -93,7 +93,7 @@ function Confirm({ device, action, onClose }) {
   };
 
   const footer = record
-    ? html`<${FollowButtons} record=${record} onClose=${onClose} />`
+    ? html`<${FollowButtons} record=${record} action=${action} onClose=${onClose} />`
     : html`
         <button type="button" class="button" onClick=${onClose}>${T('cancel')}</button>
         ${
@@ -139,20 +139,31 @@ function Confirm({ device, action, onClose }) {
   `;
 }
 
-/** @param {{record: any, onClose: () => void}} props */
-function FollowButtons({ record, onClose }) {
+/**
+ * When waiting is over: what has been sent must be shown within its proof's time.
+ * @param {any} record
+ * @param {any} action
+ */
+function endOf(record, action) {
+  const deadline = toMs(record.deadline) || 0;
+  const sent = toMs(record.receipts.find((it) => it.stage === 'sent')?.at);
+  return sent && action.proof ? Math.min(deadline, sent + action.proof.within_s * 1000) : deadline;
+}
+
+/** @param {{record: any, action: any, onClose: () => void}} props */
+function FollowButtons({ record, action, onClose }) {
   const [asking, setAsking] = useState(false);
   if (record.final) {
     return html`<button type="button" class="button primary" data-first="1" data-testid="done" onClick=${onClose}>
       ${T('close')}</button>`;
   }
-  const left = Math.max(0, (toMs(record.deadline) || 0) - now.value);
+  const left = Math.max(0, endOf(record, action) - now.value);
   const stop = () => {
     setAsking(true);
     post(`/commands/${record.id}/cancel`).catch(() => {}); // it was over already: the receipts say how
   };
   return html`
-    <span class="grow small muted number">${T('confirm.left', { age: span(left) })}</span>
+    <span class="grow small muted number" data-testid="left">${T('confirm.left', { age: span(left) })}</span>
     <button type="button" class="button" data-testid="stop-waiting" disabled=${asking} onClick=${stop}>
       ${T('confirm.stop_waiting')}</button>
     <button type="button" class="button" onClick=${onClose}>${T('confirm.hide')}</button>

@@ -9,14 +9,23 @@ const STOPS =
  */
 export function Dialog({ title, onClose, footer, children, testid }) {
   const box = useRef(/** @type {HTMLElement | null} */ (null));
+  const before = useRef(document.activeElement);
+  const seen = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => {
-    const before = document.activeElement;
-    const first = box.current?.querySelector('[data-first]') || box.current?.querySelector(STOPS);
-    /** @type {HTMLElement | undefined} */ (first)?.focus();
-    return () => {
-      if (before instanceof HTMLElement && before.isConnected) before.focus();
-    };
-  }, []);
+    // Its content changes while it is open. Whoever has lost the keyboard gets it back, at the field that comes first.
+    const first = /** @type {HTMLElement | null} */ (box.current?.querySelector('[data-first]'));
+    const here = document.activeElement;
+    const isLost = !box.current?.contains(here);
+    if (isLost || (here === box.current && first !== seen.current)) (first || box.current)?.focus();
+    seen.current = first;
+  });
+  useEffect(
+    () => () => {
+      const to = before.current;
+      if (to instanceof HTMLElement && to.isConnected) to.focus();
+    },
+    [],
+  );
 
   const onKeyDown = (event) => {
     if (event.key === 'Escape') {
