@@ -221,6 +221,10 @@ def test_an_alarm_comes_by_itself_and_is_acknowledged_with_the_keyboard(desk: De
     page.reload()
     expect(page.locator("aside .history")).to_contain_text("water 确认")
     expect(page.get_by_test_id("ack")).to_be_disabled()
+    page.get_by_role("button", name="历史").click()
+    past = page.get_by_test_id("past-row").filter(has_text="柳湖一站")
+    expect(past.first).to_be_visible()
+    expect(past.filter(has_text="water 确认").first).to_be_visible()
 
 
 def test_an_alarm_is_on_the_card_on_the_bar_and_on_its_station(desk: Desk, demo_site: Site):

@@ -2,27 +2,16 @@
 import { html, query, setQuery, useEffect, useRef, useState } from '../core.js';
 import { post } from '../api.js';
 import { AlarmDetail } from '../alarm_detail.js';
+import { AlarmFilters, isWanted, stateNow, whyEmpty } from '../alarm_filters.js';
+import { AlarmHistory } from '../alarm_history.js';
 import { whyNoAcknowledge } from '../rights.js';
-import { townOf } from '../station.js';
-import { areas, deviceOf, isUnseen, loaded, snapshot, standing } from '../store.js';
-import { Empty, Failed, Icon, Level, Loading, Segments } from '../ui.js';
+import { deviceOf, isUnseen, loaded, snapshot, standing } from '../store.js';
+import { Empty, Failed, Icon, Level, Loading } from '../ui.js';
 import { NOTHING, T, name, show, unit, when } from '../words.js';
 
 const AT_ONCE = 100;
-const STATES = ['standing', 'unseen', 'active'];
-
-/** @param {any} alarm */
-function isWanted(alarm) {
-  const state = query('state') || 'standing';
-  const device = deviceOf(alarm.device);
-  const town = query('town');
-  return (
-    (state !== 'unseen' || isUnseen(alarm)) &&
-    (state !== 'active' || alarm.state !== 'returned') &&
-    (!query('p') || alarm.severity === Number(query('p'))) &&
-    (!town || (device && townOf(areas.value, device.area).town?.code === town))
-  );
-}
+const WRITES = 'input, select, textarea, [role=dialog]';
+const PRESSES = 'button, a, summary';
 
 /** What stands, in an order that waits while somebody points at it or moves in it; and how many are new since. */
 function useSteadyOrder() {
@@ -42,11 +31,33 @@ function useSteadyOrder() {
 }
 
 export function Alarms() {
-  const { rows, fresh, settle, hold } = useSteadyOrder();
-  const [problem, setProblem] = useState(null);
-  const list = useRef(null);
   if (loaded.value === 'empty') return html`<${Loading} rows=${8} height=${36} />`;
   if (loaded.value !== 'full') return html`<${Failed} problem=${loaded.value} retry=${snapshot} />`;
+  if (stateNow() !== 'history') return html`<${Standing} />`;
+  return html`
+    <div class="page-head"><h1>${T('alarms.title')}</h1><${AlarmFilters} /></div>
+    <${AlarmHistory} />
+  `;
+}
+
+/** Keys move in the list wherever the focus is, unless somebody writes there or presses. @param {any} onKey */
+function useKeys(onKey) {
+  useEffect(() => {
+    const heard = (event) => {
+      const on = event.target instanceof Element ? event.target : document.body;
+      if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || on.closest(WRITES)) return;
+      if (event.key === ' ' && on.closest(PRESSES)) return;
+      onKey(event);
+    };
+    document.addEventListener('keydown', heard);
+    return () => document.removeEventListener('keydown', heard);
+  });
+}
+
+function Standing() {
+  const { rows, fresh, settle, hold } = useSteadyOrder();
+  const [problem, setProblem] = useState(null);
+  const list = useRef(/** @type {HTMLElement | null} */ (null));
   const chosen = rows.find((it) => it.id === query('id')) || null;
   const off = whyNoAcknowledge();
   const bulk = rows.filter((it) => isUnseen(it) && it.severity >= 3).slice(0, AT_ONCE);
@@ -63,14 +74,19 @@ export function Alarms() {
     setProblem(null);
     post('/alarms/acknowledge', { ids: bulk.map((it) => it.id), note: '' }).then(settle, setProblem);
   };
-  const onKeyDown = (event) => {
+  useKeys((event) => {
     const at = rows.findIndex((it) => it.id === chosen?.id);
     const to = event.key === 'ArrowDown' ? at + 1 : event.key === 'ArrowUp' ? Math.max(0, at - 1) : null;
-    if (to !== null && rows[to]) setQuery({ id: rows[to].id });
-    else if (event.key === ' ') acknowledge(chosen);
+    if (to !== null && rows[to]) {
+      setQuery({ id: rows[to].id });
+      list.current?.focus(); // from here on the order waits
+    } else if (event.key === ' ' && chosen) acknowledge(chosen);
     else return;
     event.preventDefault();
-  };
+  });
+  useEffect(() => {
+    list.current?.querySelector('[aria-selected=true]')?.scrollIntoView({ block: 'nearest' });
+  }, [chosen?.id]);
 
   return html`
     <div class="page-head ${chosen ? 'chosen' : ''}">
@@ -93,9 +109,9 @@ export function Alarms() {
           ${T('alarms.fresh', { n: fresh })}</button>`}
         ${
           rows.length === 0
-            ? html`<${Empty} icon="yes" title=${T(standing.value.length ? 'alarms.nothing' : 'alarms.calm')} />`
+            ? html`<${Empty} icon="yes" title=${whyEmpty()} />`
             : html`<div class="scroll" tabindex="0" role="region" aria-label=${T('alarms.list')} ref=${list}
-              data-testid="alarm-list" onKeyDown=${onKeyDown}><${Rows} rows=${rows} chosen=${chosen} /></div>`}
+              data-testid="alarm-list"><${Rows} rows=${rows} chosen=${chosen} /></div>`}
         <p class="small muted not-phone keys">${T('alarms.keys')}</p>
       </div>
       <aside class="panel alarm-aside" aria-label=${T('alarm.title')}>
@@ -106,25 +122,6 @@ export function Alarms() {
             : html`<${Empty} icon="alarms" title=${T('alarms.choose')} />`}
       </aside>
     </div>
-  `;
-}
-
-function AlarmFilters() {
-  const state = STATES.includes(query('state')) ? query('state') : 'standing';
-  const towns = areas.value.filter((it) => areas.value.some((up) => up.code === it.parent && !up.parent));
-  const change = (told) => setQuery({ ...told, id: '' });
-  return html`
-    <${Segments} label=${T('alarms.state')} value=${state} options=${STATES.map((it) => [it, T(`alarms.${it}`)])}
-      onChange=${(it) => change({ state: it === 'standing' ? '' : it })} />
-    <${Segments} label=${T('alarms.level')} value=${query('p') || '0'}
-      options=${[['0', T('alarms.all_levels')], ...['1', '2', '3', '4'].map((it) => [it, T(`level.${it}`)])]}
-      onChange=${(it) => change({ p: it === '0' ? '' : it })} />
-    <select aria-label=${T('overview.town')} value=${query('town')}
-      onChange=${(event) => change({ town: event.target.value })}>
-      <option value="">${T('overview.all_towns')}</option>
-      ${towns.map((it) => html`<option key=${it.code} value=${it.code} selected=${it.code === query('town')}>
-        ${it.name}</option>`)}
-    </select>
   `;
 }
 
