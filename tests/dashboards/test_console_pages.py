@@ -20,6 +20,7 @@ PAGES = {
     "/": "h1",
     f"/station/{STATION}?span=15m&points=1": "[data-testid=trend][data-ready=true] canvas",
     "/alarms": "h1",
+    "/alarms?state=history": "[data-testid=alarm-history]",
     f"/point/{STATION}/inlet.level?span=15m": "[data-testid=trend][data-ready=true] canvas",
     f"/point/{STATION}/station.mode": "[data-testid=trend][data-ready=true] canvas",
     "/system": "h1",
@@ -36,6 +37,33 @@ def open_and_wait(desk: Desk, path: str, **how: object) -> Page:
     page = desk(path, user=how.pop("user", "engineer"), **how)
     page.locator(PAGES[path]).first.wait_for()
     return page
+
+
+def show_alarms(page: Page, *alarms: dict[str, object]) -> None:
+    """Load the page again, with these alarms standing and no others."""
+    some = {
+        "device": STATION,
+        "rule": "a-rule",
+        "state": "unacknowledged",
+        "returned_at": None,
+        "acknowledged_at": None,
+        "acknowledged_by": "",
+        "count": 1,
+        "do": {"zh-CN": "去看看", "en": "Go and see"},
+        "facts": {},
+    }
+
+    def answer(route: Route) -> None:
+        told = route.fetch().json()
+        later = (datetime.now(UTC) + timedelta(seconds=30)).isoformat()  # than all that may really stand
+        told["alarms"] = [
+            {**some, "id": f"fake{n}", "raised_at": later, "since": later, **it} for n, it in enumerate(alarms)
+        ]
+        route.fulfill(json=told)
+
+    page.unroute("**/api/v1/snapshot")
+    page.route("**/api/v1/snapshot", answer)
+    page.reload()
 
 
 def violations(page: Page) -> dict[str, object]:
@@ -273,6 +301,93 @@ def test_who_may_not_is_told_so_beside_the_button(desk: Desk):
     expect(page.locator("[data-state=denied]")).to_contain_text("没有权限")
     page.goto(page.url.replace("system", "demo"))
     expect(page.locator("[data-state=denied]")).to_contain_text("engineer")
+
+
+def test_an_order_is_no_quantity_and_no_pipe_strikes_a_limits_name_through(desk: Desk):
+    page = desk("/station/ps-beimen-1?span=15m")
+    order = page.locator(".settings li").filter(has_text="开机顺序")
+    expect(order.locator(".value")).to_have_text(re.compile(r"^\d{4}$"))  # 1234, not 1,234
+    last = page.locator(".mimic > *").last
+    expect(last).to_have_text(re.compile("低低|停泵|开泵|高高"))  # drawn after every pipe
+    assert last.evaluate("(it) => getComputedStyle(it).paintOrder").startswith("stroke")
+
+
+# ---- alarms ---------------------------------------------------------------------------------------------------------
+
+OVER = {"severity": 1, "state": "returned", "say": {"zh-CN": "那是过去", "en": "That was once"}}
+STANDS = {"severity": 3, "say": {"zh-CN": "这是现在", "en": "This is now"}}
+
+
+def test_the_bar_prefers_what_stands_and_says_of_what_is_over_that_it_is(desk: Desk):
+    page = desk("/", language="en")
+    show_alarms(page, OVER, STANDS)
+    newest = page.get_by_test_id("newest")
+    expect(newest).to_contain_text("This is now")
+    expect(newest).not_to_contain_text("Over")
+    page.emulate_media(media="print")  # the shift's sheet lists what stands
+    printed = page.get_by_test_id("printed-alarms")
+    expect(printed).to_be_visible()
+    expect(printed.locator("tr")).to_have_count(2)
+    expect(printed).to_contain_text("柳湖二站")
+    page.emulate_media(media="screen")
+    show_alarms(page, OVER)
+    expect(newest).to_contain_text("Over, not acknowledged")
+    page.set_viewport_size(PHONE)
+    item = page.locator(".needs .alarm-item")
+    expect(item).to_contain_text("Over, not acknowledged")
+    assert item.locator(".grow").bounding_box()["width"] > 200
+
+
+def test_arrows_move_in_the_alarms_without_a_click_and_an_empty_list_says_what_is_empty(desk: Desk):
+    page = desk("/alarms")
+    page.expected.append("/alarms/fake")  # their life is not known to the hub
+    show_alarms(page, OVER, STANDS)
+    page.get_by_test_id("alarm-row").first.wait_for()
+    for id in ("fake0", "fake1"):
+        page.keyboard.press("ArrowDown")
+        expect(page.locator("tr[aria-selected=true]")).to_have_attribute("data-id", id)
+    expect(page.get_by_test_id("alarm-list")).to_be_focused()
+    show_alarms(page)
+    empty = page.locator(".alarm-list [data-state=empty]")
+    expect(empty).to_have_text("没有告警")
+    page.get_by_role("button", name="未确认", exact=True).click()
+    expect(empty).to_have_text("没有未确认的告警")
+
+
+def test_the_history_goes_back_page_by_page(desk: Desk):
+    page = desk("/alarms", language="en")
+    some = {"alarm": "a", "device": STATION, "rule": "r", "since": "2026-01-01T00:00:00Z", "severity": 2, "facts": {}}
+    life = [
+        (3, "acknowledged", "water", "seen by us"),
+        (2, "returned", "", ""),
+        (1, "raised", "", ""),
+    ]
+    changes = [
+        {
+            **some,
+            "number": n,
+            "event": event,
+            "by": by,
+            "note": note,
+            "at": f"2026-01-01T00:0{n}:00Z",
+            "say": {"en": "x"},
+        }
+        for n, event, by, note in life
+    ]
+
+    def answer(route: Route) -> None:
+        earlier = "before=2" in route.request.url
+        route.fulfill(json={"changes": changes[2:], "next": None} if earlier else {"changes": changes[:2], "next": 2})
+
+    page.route("**/api/v1/alarms/history?*", answer)
+    page.get_by_role("button", name="History").click()
+    rows = page.get_by_test_id("past-row")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("acknowledged by water: seen by us")
+    page.get_by_test_id("earlier").click()
+    expect(rows).to_have_count(3)
+    expect(rows.last).to_contain_text("raised")
+    expect(page.get_by_test_id("earlier")).to_have_count(0)
 
 
 def test_a_station_that_is_not_there(desk: Desk):

@@ -92,14 +92,15 @@ const Strip = () => html`
   </nav>
 `;
 
-/** The most urgent alarm that nobody has seen. */
+/** The most urgent alarm that nobody has seen; one that is over comes after all that stand, and says so. */
 function Newest() {
-  const alarm = unseen.value[0];
+  const alarm = unseen.value.find((it) => it.state !== 'returned') || unseen.value[0];
   if (!alarm) return html`<span class="grow muted clip not-phone">${T('alarms.calm')}</span>`;
   const off = whyNoAcknowledge();
   return html`
-    <a class="newest grow not-phone" href="/alarms?id=${alarm.id}">
+    <a class="newest grow not-phone" href="/alarms?id=${alarm.id}" data-testid="newest">
       <span class="number">${when(alarm.raised_at)}</span><b>${deviceOf(alarm.device)?.name || alarm.device}</b>
+      ${alarm.state === 'returned' && html`<span class="tag">${T('alarm.state.returned')}</span>`}
       <span class="clip">${name(alarm.say)}</span></a>
     <button type="button" class="button not-phone" disabled=${Boolean(off)} title=${off || null}
       onClick=${() => post(`/alarms/${alarm.id}/acknowledge`, { note: '' }).catch(() => {})}>${T('alarm.ack')}</button>

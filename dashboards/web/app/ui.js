@@ -36,12 +36,10 @@ export function AlarmItem({ alarm, source, advice }) {
       <div class="grow">
         ${source && html`<b>${source}</b>`}
         <div class=${source ? 'small' : 'strong'}>${name(alarm.say)}</div>
+        ${alarm.state === 'returned' && html`<div class="small muted">${T('alarm.state.returned')}</div>`}
         ${advice && name(alarm.do) && html`<div class="small muted">${T('alarm.do')}: ${name(alarm.do)}</div>`}
       </div>
-      <div class="right small muted nowrap">
-        <div class="number">${when(alarm.raised_at, 'minute')}</div>
-        ${alarm.state === 'returned' && html`<div>${T('alarm.state.returned')}</div>`}
-      </div>
+      <div class="right small muted nowrap number">${when(alarm.raised_at, 'minute')}</div>
     </a>
   `;
 }

@@ -3,10 +3,10 @@ import { html, query, setQuery, withQuery } from '../core.js';
 import { Kpis } from '../kpis.js';
 import { StationCard } from '../card.js';
 import { isAbove, isSilent, isStation, nameOf, pumpOf, pumpsOf, townOf } from '../station.js';
-import { areas, deviceOf, devices, loaded, session, site, snapshot, unseen, worstOf } from '../store.js';
+import { areas, deviceOf, devices, loaded, session, site, snapshot, standing, unseen, worstOf } from '../store.js';
 import { now } from '../time.js';
-import { AlarmItem, Empty, Failed, Icon, Loading, Search, Segments } from '../ui.js';
-import { T, fully, name } from '../words.js';
+import { AlarmItem, Empty, Failed, Icon, Level, Loading, Search, Segments } from '../ui.js';
+import { T, fully, name, when } from '../words.js';
 
 const FIRST = 96; // cards that are drawn before somebody asks for all
 const ACTIONS = 8;
@@ -69,6 +69,7 @@ export function Overview() {
       </div>
       <${NeedsAction} />
     </div>
+    <${PrintedAlarms} />
   `;
 }
 
@@ -111,6 +112,19 @@ function Filters({ stations, show, town }) {
     </div>
   `;
 }
+
+/** On paper: every alarm that stands, seen or not. */
+const PrintedAlarms = () => html`
+  <section class="only-print printed" data-testid="printed-alarms">
+    <h2>${T('overview.standing')} ${standing.value.length || ''}</h2>
+    ${!standing.value.length && html`<p>${T('alarms.none')}</p>`}
+    <table class="table"><tbody>${standing.value.map((it) => html`
+      <tr key=${it.id}><td><${Level} level=${it.severity} /></td><td class="number nowrap">${when(it.raised_at)}</td>
+        <td>${nameOf(deviceOf(it.device), it.device)}</td><td>${name(it.say)}</td>
+        <td>${T(`alarm.state.${it.state}`)}</td></tr>
+    `)}</tbody></table>
+  </section>
+`;
 
 function NeedsAction() {
   const list = unseen.value;
