@@ -1,9 +1,9 @@
 """Carries a command out: writes it in one turn, never twice, and says what the device said.
 
-not sent                      UNDELIVERED
-sent, no answer               EXPIRED: we do not know. Its proof is read; it is not sent again.
-the device (or its PLC) says no   REJECTED
-the device (or its PLC) says yes  ACKNOWLEDGED
+not sent                               UNDELIVERED
+sent, no answer, or one that leaves it open   EXPIRED: we do not know. Its proof is read; it is not sent again.
+the device (or its PLC) says no        REJECTED
+the device (or its PLC) says yes       ACKNOWLEDGED
 """
 
 from __future__ import annotations
@@ -25,6 +25,15 @@ from protocols.modbus import pdu
 
 RESULT_EVERY_S = 0.25
 UNKNOWN_FUNCTION = 1
+# Exceptions after which a write may have happened all the same: it is under way (5), it failed half way (4, 8), or a
+# gateway speaks, which does not know: of its way there (10), or of the answer (11).
+LEAVES_OPEN = {
+    4: "modbus.failed_while_written",
+    5: "modbus.takes_long",
+    8: "modbus.failed_while_written",
+    10: "modbus.gateway_has_no_path",
+    11: "modbus.gateway_heard_nothing",
+}
 
 
 class TooLate(LineDown):
@@ -58,8 +67,7 @@ class Carrier:
         except LineDown as down:
             return self._receipt(Stage.UNDELIVERED, down.words)
         except Refused as refused:
-            self._hurry()
-            return self._receipt(Stage.REJECTED, Words("modbus.refused_by_device", {"code": refused.code}))
+            return self._refused(refused.code)
         except NoAnswer as silence:
             if not self.is_out:
                 return self._receipt(Stage.UNDELIVERED, Words("modbus.not_sent", {"why": silence.why}))
@@ -67,6 +75,14 @@ class Carrier:
             return self._receipt(Stage.EXPIRED, Words("modbus.sent_but_silent", {"why": silence.why}))
         except ValueError as wrong:
             return self._receipt(Stage.UNDELIVERED, Words("modbus.cannot_write", {"why": str(wrong)}))
+
+    def _refused(self, code: int) -> Receipt:
+        if not self.is_out:  # it was asked for something before it
+            return self._receipt(Stage.UNDELIVERED, Words("modbus.refused_before", {"code": code}))
+        self._hurry()
+        if code in LEAVES_OPEN:
+            return self._receipt(Stage.EXPIRED, Words(LEAVES_OPEN[code], {"code": code}))
+        return self._receipt(Stage.REJECTED, Words("modbus.refused_by_device", {"code": code}))
 
     def _receipt(self, stage: Stage, words: Words) -> Receipt:
         return Receipt(self._command.id, stage, self._clock.now(), words)
