@@ -93,7 +93,7 @@ class Carrier:
             self._sent(Words("modbus.sent"))
 
     def _in_time(self) -> None:
-        """Looked at again right before anything is sent: nothing stale ever is."""
+        """Looked at again right before the bytes leave: nothing stale ever does."""
         if not self.is_out and self._clock.now() >= self._command.deadline:
             raise TooLate(Words("modbus.too_late"))
 
@@ -107,23 +107,28 @@ class Carrier:
 
     async def _write(self, exchange: Exchange, todo: list[Step]) -> None:
         for step in todo:
-            self._in_time()
             await self._one(exchange, step)
 
     async def _one(self, exchange: Exchange, step: Step) -> None:
         """One write. What was set for a moment is taken back, whatever happens in between."""
         try:
-            await self._set(exchange, step.message, step.bit)
+            await self._set(exchange, step.message, step.bit, self._in_time)
         finally:
             if step.then is not None and self.is_out:
                 await asyncio.sleep(step.pulse_s)
                 bit = (step.bit[0], step.bit[1], not step.bit[2]) if step.bit else None
                 await self._set(exchange, step.then, bit)
 
-    async def _set(self, exchange: Exchange, message: pdu.Request, bit: tuple[int, int, bool] | None) -> None:
+    async def _set(
+        self,
+        exchange: Exchange,
+        message: pdu.Request,
+        bit: tuple[int, int, bool] | None,
+        ready: Callable[[], None] | None = None,
+    ) -> None:
         if bit is None or not self._member.no_mask:
             try:
-                await exchange(message, self._out)
+                await exchange(message, self._out, ready)
                 return
             except Refused as refused:
                 if bit is None or refused.code != UNKNOWN_FUNCTION:
@@ -133,7 +138,7 @@ class Carrier:
         was = await exchange(pdu.Read(3, at, 1))
         assert isinstance(was, pdu.Values)
         word = int.from_bytes(was.data, "big")
-        await exchange(pdu.WriteWord(at, word | 1 << place if on else word & ~(1 << place)), self._out)
+        await exchange(pdu.WriteWord(at, word | 1 << place if on else word & ~(1 << place)), self._out, ready)
 
     # ---- commands with a number -----------------------------------------------------------------------------------
 
@@ -160,8 +165,7 @@ class Carrier:
         registers = list(pdu.words(now.data))
         registers[0] = shake.value
         registers[-1] = number = registers[-1] % 0xFFFF + 1
-        self._in_time()
-        await exchange(pdu.WriteWords(shake.at, pdu.data_of(registers)), self._out)
+        await exchange(pdu.WriteWords(shake.at, pdu.data_of(registers)), self._out, self._in_time)
         return number
 
     async def _result(self, shake: Handshake, number: int) -> int | None:

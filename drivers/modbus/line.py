@@ -26,6 +26,7 @@ from hub.supervise import guarded
 from protocols.modbus import pdu
 
 T = TypeVar("T")
+Told = Callable[[], None]
 QUIET_MOST_S = 3.0
 LONGEST_REST_S = 5.0
 WORK_MAY_WAIT_S = 1.0  # what somebody waits for takes its turn like a poll of so many seconds
@@ -55,6 +56,10 @@ class LineDown(Exception):
         self.words = words
 
 
+class CalledOff(LineDown):
+    """Whoever asked for it has gone before it was sent: it stays here."""
+
+
 class Refused(Exception):
     """The unit answered with an exception."""
 
@@ -70,7 +75,16 @@ class Opener(Protocol):
     def why(self, error: Exception) -> Words: ...
 
 
-Exchange = Callable[..., Awaitable[pdu.Reply]]
+class Exchange(Protocol):
+    """Asks one thing within a turn. Raises NoAnswer, LinkLost, Refused.
+
+    `ready` is called right before the bytes leave, and keeps them back by raising LineDown; with it, so does an asker
+    who has gone. `sent` is called once they have left.
+    """
+
+    def __call__(
+        self, message: pdu.Request, sent: Told | None = None, ready: Told | None = None
+    ) -> Awaitable[pdu.Reply]: ...
 
 
 class Work(Generic[T]):
@@ -248,8 +262,16 @@ class Line:
         if job.done.done():
             return  # nobody waits for it any more, and nothing was sent
 
-        async def exchange(message: pdu.Request, sent: Callable[[], None] | None = None) -> pdu.Reply:
-            return await self._exchange(link, job.member, message, sent)
+        async def exchange(message: pdu.Request, sent: Told | None = None, ready: Told | None = None) -> pdu.Reply:
+            return await self._exchange(link, job.member, message, sent, ready and still(ready))
+
+        def still(ready: Told) -> Told:
+            def wanted() -> None:
+                if job.done.done():
+                    raise CalledOff(Words("modbus.called_off"))
+                ready()
+
+            return wanted
 
         try:
             result: Any = await job.do(exchange)
@@ -264,13 +286,15 @@ class Line:
                 job.done.set_exception(LineDown(Words("modbus.line_down")))
 
     async def _exchange(
-        self, link: Link, member: Member, message: pdu.Request, sent: Callable[[], None] | None
+        self, link: Link, member: Member, message: pdu.Request, sent: Told | None, ready: Told | None
     ) -> pdu.Reply:
-        """Ask something by itself. Raises NoAnswer, LinkLost, Refused."""
+        """Ask something by itself (see Exchange)."""
         ask = ask_of(message)
         if ask.echo is None and _doubtful(member, ask, self._clock.monotonic()):
             await self._check_question(link, member)
         await self._gap()
+        if ready is not None:
+            ready()  # nothing is awaited between here and the wire
         begun = self._clock.monotonic()
         member.last = ask
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -128,3 +129,24 @@ async def test_after_a_gateways_doubt_the_proof_decides(site: Site, tmp_path: Pa
     assert site.memory.written == [(5, (77,))]
     await dispatch.close()
     await ledger.close()
+
+
+# ---- what nobody wants any more -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("action", "reads"), [("word.order", (3, 300, 2)), ("word.bit", (3, 7, 1))])
+async def test_what_is_called_off_while_it_reads_is_not_written(site: Site, action: str, reads: tuple[int, int, int]):
+    site.member.no_mask = True
+    site.unit.faults.switch("slow_answers", True, after_s=0.15)
+    order = asyncio.create_task(site.order(action))
+    await until(lambda: reads in site.memory.asked)
+    order.cancel()
+    await asyncio.sleep(0.4)
+    assert (site.sent, site.memory.written) == ([], [])
+
+
+async def test_what_is_too_late_when_it_has_read_is_not_written(site: Site):
+    site.unit.faults.switch("slow_answers", True, after_s=0.15)
+    receipt = await site.order("word.order", within_s=0.1)
+    assert (receipt.stage, receipt.words) == (Stage.UNDELIVERED, Words("modbus.too_late"))
+    assert (site.sent, site.memory.written) == ([], [])
