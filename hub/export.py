@@ -1,7 +1,6 @@
 """Devices, readings, alarms and commands of a site as CSV: UTF-8 with BOM, times in the site's zone with their offset.
 
-The ledger can be read beside a running hub. Its history belongs to it alone: while it runs, readings come from the API
-(`GET /api/v1/devices/ID/series?format=csv`).
+Ledger and history can be read beside a running hub: what is exported is what it had written down at the start.
 """
 
 from __future__ import annotations
@@ -9,22 +8,26 @@ from __future__ import annotations
 import csv
 import math
 import sys
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 from zoneinfo import ZoneInfo
 
+from msgspec import Struct
+
 from hub.clock import Clock
 from hub.config import Site
 from hub.contract import BadConfig
-from hub.historian.base import Historian, HistoryUnavailable, Series, to_datetime, to_us
+from hub.historian.base import Columns, HistoryUnavailable, Series, to_datetime, to_us
 from hub.historian.catalogue import Catalogue
-from hub.historian.engine import EmbeddedHistorian
+from hub.historian.onlooker import Onlooker
 from hub.house import open_ledger
 from hub.ledger.ledger import Ledger
 from hub.ledger.trouble import LedgerUnavailable
-from hub.model import Kind, Point, Quality
+from hub.mistakes import near
+from hub.model import AlarmChange, AlarmEvent, Kind, Point, Quality
 from hub.words import Catalogue as Sentences
 from hub.words import house_words
 
@@ -47,30 +50,43 @@ class Order(Protocol):
     output: Path | None
 
 
+class Ranges(Protocol):
+    """A historian, or somebody who looks at one."""
+
+    async def range(self, series: Sequence[int], start_us: int, end_us: int) -> Mapping[int, Columns]: ...
+
+
 async def export(site: Site, clock: Clock, order: Order) -> int:
     """Write what `order` asks for; how many rows. Raises BadConfig."""
     period = Period(order.start, order.end, site.hub.site.zone, clock.now())
     try:
+        # Before the file is made, or written over: whether there is anything of that name at all.
+        seen = _seen(site, order, period) if order.what == "readings" else None
         if order.output is None:
-            return await _export(site, clock, order, period, sys.stdout)
+            return await _export(site, clock, order, period, seen, sys.stdout)
         with order.output.open("w", encoding="utf-8", newline="") as out:
-            return await _export(site, clock, order, period, out)
+            return await _export(site, clock, order, period, seen, out)
     except (LedgerUnavailable, HistoryUnavailable) as error:
         raise BadConfig(str(error)) from None
+    except BrokenPipeError:
+        raise  # the reader's wish
     except OSError as error:
         raise BadConfig(f"{order.output} › cannot be written: {error.strerror}. Choose another file") from None
 
 
-async def _export(site: Site, clock: Clock, order: Order, period: Period, out: TextIO) -> int:
+def _seen(site: Site, order: Order, period: Period) -> Rows:
+    history = Onlooker(site.data / "history", order.device)
+    for line in history.damage:
+        print(line, file=sys.stderr)
+    points = known_points(site, history.catalogue, order.device, order.point)
+    return readings(site, history, history.catalogue, order.device, points, period)
+
+
+async def _export(site: Site, clock: Clock, order: Order, period: Period, seen: Rows | None, out: TextIO) -> int:
+    if seen is not None:
+        return await write(seen, out)
     if order.what == "devices":
         return await write(devices(site), out)
-    if order.what == "readings":
-        historian = await EmbeddedHistorian.open(site.data / "history", clock)
-        try:
-            rows = readings(site, historian, historian.catalogue, order.device, order.point, period)
-            return await write(rows, out)
-        finally:
-            await historian.close()
     ledger = await open_ledger(site, clock)
     language = site.hub.site.language
     try:
@@ -122,17 +138,26 @@ async def devices(site: Site) -> Rows:
         yield it.id, it.name, it.kind, it.profile, it.area, names.get(it.area, ""), it.address
 
 
+def known_points(site: Site, catalogue: Catalogue, device: str, points: Iterable[str]) -> list[str]:
+    """The points to export: those that are asked for, or all with history. Raises BadConfig for what is not there."""
+    kept = sorted({series.point for series in catalogue.of(device)})
+    plate = site.plates.get(device)
+    if plate is None and not kept:
+        raise BadConfig(f'--device › there is no "{device}".{near(device, [it.id for it in site.devices])}')
+    asked = list(points)
+    names = dict.fromkeys((*kept, *(plate.points if plate else ())))
+    missing = [f'--point › "{device}" has no "{it}".{near(it, names)}' for it in asked if it not in names]
+    if missing:
+        raise BadConfig(*missing)
+    return [it for it in (asked or kept) if it in kept]
+
+
 async def readings(
-    site: Site, historian: Historian, catalogue: Catalogue, device: str, points: Iterable[str], period: Period
+    site: Site, historian: Ranges, catalogue: Catalogue, device: str, points: Iterable[str], period: Period
 ) -> Rows:
-    """One row a reading. Raises BadConfig for a device or point that has no history."""
+    """One row a reading. Raises BadConfig for a device or point that is not there."""
+    wanted = known_points(site, catalogue, device, points)
     known = {series.point: series for series in catalogue.of(device)}
-    wanted = list(points) or sorted(known)
-    missing = [point for point in wanted if point not in known]
-    if not known or missing:
-        what = f'points {", ".join(missing)} of "{device}"' if known else f'device "{device}"'
-        have = ", ".join(sorted(known)) or "none. `fieldhub export DIR devices` lists the devices"
-        raise BadConfig(f"{what} › no history is kept. Points with history: {have}")
     plate = site.plates.get(device)
     yield "time", "device", "point", "value", "unit", "quality"
     start = period.start
@@ -150,17 +175,49 @@ async def readings(
 
 
 async def alarms(ledger: Ledger, device: str, period: Period, language: str) -> Rows:
-    """One row a change of an alarm, newest first."""
+    """One row a change of an alarm, newest first; each with the sentence with which it was raised.
+
+    (When it has returned the values in that sentence are others, and it would contradict itself.)
+    """
     yield "time", "device", "rule", "event", "severity", "by", "text", "note", "alarm"
+    held: deque[_Row] = deque()  # rows in their order; from the first one on whose raise is not read yet
+    waiting: defaultdict[str, list[_Row]] = defaultdict(list)  # alarm -> its rows among those
+    async for it in _changes(ledger, device):
+        text = it.say.get(language, "")
+        row = _Row(it, text if it.event is AlarmEvent.RAISED else None)
+        if it.event is AlarmEvent.RAISED:
+            for later in waiting.pop(it.alarm, ()):
+                later.said = text
+        if period.start <= it.at < period.end:
+            held.append(row)
+            if row.said is None:
+                waiting[it.alarm].append(row)
+        while held and held[0].said is not None:
+            yield held.popleft().cells(period)
+        if it.at < period.start and not held:
+            return
+    for row in held:  # of alarms whose raise is not in this ledger
+        row.said = row.said or row.it.say.get(language, "")
+        yield row.cells(period)
+
+
+class _Row(Struct):
+    """A change of an alarm, and the sentence with which the alarm was raised, once that is known."""
+
+    it: AlarmChange
+    said: str | None
+
+    def cells(self, period: Period) -> Sequence[Any]:
+        it = self.it
+        return period.show(it.at), it.device, it.rule, it.event, int(it.severity), it.by, self.said, it.note, it.alarm
+
+
+async def _changes(ledger: Ledger, device: str) -> AsyncIterator[AlarmChange]:
     before: int | None = None
     while page := await ledger.alarm_history(device or None, PAGE, before):
         before = page[-1][0]
         for _, it in page:
-            if period.start <= it.at < period.end:
-                text = it.say.get(language, "")
-                yield period.show(it.at), it.device, it.rule, it.event, int(it.severity), it.by, text, it.note, it.alarm
-        if page[-1][1].at < period.start:
-            return
+            yield it
 
 
 async def commands(ledger: Ledger, device: str, period: Period, sentences: Sentences, language: str) -> Rows:

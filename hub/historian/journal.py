@@ -113,6 +113,9 @@ class Journal:
         # One transaction: a file without its format row is a file that was never finished, and is begun again.
         if not self._one("SELECT count(*) FROM sqlite_master WHERE name = 'meta'"):
             self._db.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
+        self._check_format()
+
+    def _check_format(self) -> None:
         written = self._one("SELECT value FROM meta WHERE key = 'format'")
         if written != FORMAT:
             raise HistoryUnavailable(
@@ -223,6 +226,29 @@ class Journal:
             raise  # our bug, not the disk's
         except sqlite3.Error as failure:
             raise HistoryUnavailable(f"{self.path} › {what}: {failure} › {remedy}") from failure
+
+
+class JournalSeen(Journal):
+    """The file as it was at one moment, for a process that does not own it: nothing is written or put aside."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._blaming("cannot be read", "check that you may read it, and the files beside it"):
+            self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+            with contextlib.ExitStack() as undo:
+                undo.callback(self._db.close)
+                self._db.execute("BEGIN")
+                self._check_format()  # the first question: from here on it is this moment
+                self.floor_us = self._one("SELECT value FROM meta WHERE key = 'floor_us'")
+                undo.pop_all()
+
+    @classmethod
+    def at_once(cls, path: Path) -> contextlib.closing[JournalSeen]:
+        """For a `with`: the moment holds up the owner's tidying of its own file, so let it be short."""
+        return contextlib.closing(cls(path))
+
+    def _put_aside(self, id: int, why: str) -> None:
+        """Its owner will."""
 
 
 def keep_names(folder: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.journeys.running import County, fieldhub, free_port, write_site
+from tests.journeys.running import FIELDHUB, County, eventually, fieldhub, free_port, write_site
 
 
 @pytest.fixture
@@ -225,6 +227,8 @@ def test_two_hubs_never_share_a_data_folder(tmp_path: Path) -> None:
         )
         said = refused("run", str(tmp_path / "site"), "--port", str(free_port()))
         assert "history" in said[0]
+        order = ("export", str(tmp_path / "site"), "readings", "--device", "ps-xinhe-1", "--point", "inlet.level")
+        assert eventually(lambda: fieldhub(*order).stdout.count("inlet.level") > 2), "beside the hub that runs"
         assert hub.stop() == 0
     finally:
         county.close()
@@ -241,7 +245,7 @@ def test_bytes_that_are_not_hex() -> None:
 
 def test_export_of_a_device_that_is_not_there(site: Path) -> None:
     said = refused("export", str(site), "readings", "--device", "ps-404")
-    assert said[0].startswith('device "ps-404" › no history is kept')
+    assert said == ['--device › there is no "ps-404".']
 
 
 def test_a_site_is_not_made_where_nobody_may_write() -> None:
@@ -264,3 +268,14 @@ def test_a_fault_desk_that_is_not_there_and_a_time_that_cannot_be(site: Path) ->
     ]
     said = refused("fault", "set", "ps-chengdong-1", "link_loss", "--for", "-5")[-1]
     assert said.endswith("argument --for: -5 is not a time. Write a number of seconds above 0, like 120")
+
+
+@pytest.mark.parametrize("command", [("export", "{site}", "devices"), ("decode", "modbus", "018302C0F1")])
+def test_a_reader_that_has_seen_enough_ends_a_command_quietly(site: Path, command: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)  # as `| head` does in the end
+    args = [part.format(site=site) for part in command]
+    done = subprocess.run([*FIELDHUB, *args], stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writing)
+    assert done.returncode == 0
+    assert [line for line in done.stderr.splitlines() if not line.endswith(" rows")] == []
