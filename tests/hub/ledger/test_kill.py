@@ -14,7 +14,6 @@ from hub.ledger import Ledger
 from hub.ledger.entries import Entry
 
 HOUSE = Path(__file__).resolve().parents[3]
-REOPENS_WITHIN_S = 3.0
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
@@ -22,11 +21,9 @@ async def test_nothing_acknowledged_is_lost(url: str, kills: int):
     acknowledged: dict[int, str] = {}
     for n in range(kills):
         acknowledged |= await asyncio.to_thread(_killed_while_writing, url, f"house-{n}", random.uniform(0, 0.5))
-        started = time.perf_counter()
         ledger = await Ledger.open(url, ManualClock())
         await ledger.standing_alarm_changes()
         assert await ledger.open_commands() == []  # each came with its receipt
-        assert time.perf_counter() - started < REOPENS_WITHIN_S
         assert await ledger.verify() is None
         entries = await _all(ledger)
         await ledger.close()
