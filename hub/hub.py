@@ -50,7 +50,7 @@ RULE_GONE = "规则已删除或改名 · its rule is gone"
 DEVICE_GONE = "设备已移除 · the device is gone"
 LOOK_AGAIN_S = 1.0  # a device's silence is looked at so often at most
 GOOD = Quality.GOOD
-NUMBERS = frozenset({float, int, bool})
+NUMBERS = frozenset({float, int})
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -225,16 +225,17 @@ class Hub:
         newest = at >= member.newest or from_wrong_clock(member.newest, received_at)
         if newest:
             member.newest = at
-        in_time = newest and ahead is None and aged is None
+        in_time = GOOD if newest and ahead is None and aged is None else None
         heard = self.clock.monotonic()
+        moment = (at, received_at, heard)
         values: list[Any] = []
         doubts: dict[int, Quality] = {}  # place in the hand -> its quality, when it is not GOOD
         changed: list[Slot] = []
         for reading, slot in zip(readings, hand.slots, strict=True):
             value = reading.value
             # Good before and good now is by far the usual case; it is decided here, and cheaply.
-            usual = slot.quality is GOOD and reading.quality is GOOD and reading.why is slot.why
-            usual = usual and heard < slot.stuck_at and in_time
+            usual = slot.quality is in_time and reading.quality is GOOD and reading.why is slot.why
+            usual = usual and heard < slot.stuck_at
             if usual and value == slot.value:
                 values.append(slot.stored)
             elif usual and slot.plain and value.__class__ in NUMBERS and slot.low <= value <= slot.high:  # type: ignore[operator]
@@ -253,9 +254,7 @@ class Hub:
                 if late:
                     self.counts["late"] += 1
                     continue
-            slot.at = at
-            slot.received_at = received_at
-            slot.heard = heard
+            slot.moment = moment
         qualities: list[int] = [doubts.get(n, GOOD) for n in range(len(values))] if doubts else hand.good
         self._history.offer((at - EPOCH) // MICROSECOND, hand.series, values, qualities)
         if doubts and any(slot.heard + slot.stale_after_s < member.check_at for slot in changed):

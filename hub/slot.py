@@ -11,6 +11,8 @@ from hub.model import Kind, Point, Quality, Value, Words
 
 STALE_INTERVALS = 3  # a point is expected every interval_s; silence of so many of them makes it stale
 LARGEST = float_info.max  # what is beyond is no number of this world: infinity, or an integer no float can hold
+Moment = tuple[datetime | None, datetime | None, float]
+NEVER: Moment = (None, None, -inf)
 NO_DATA_YET = Words("quality.no_data_yet")
 
 
@@ -21,16 +23,14 @@ class Slot:
     """
 
     __slots__ = (
-        "at",
         "codes",
         "device",
-        "heard",
         "high",
         "low",
+        "moment",
         "plain",
         "point",
         "quality",
-        "received_at",
         "series",
         "stale_after_s",
         "stored",
@@ -55,15 +55,26 @@ class Slot:
         self.high = LARGEST if point.high is None else point.high
         self.value: Value = None
         self.stored: Any = nan  # what the historian keeps for `value`
-        self.at: datetime | None = None
-        self.received_at: datetime | None = None
-        self.heard = -inf  # monotonic seconds of the last reading, good or not
+        self.moment = NEVER  # `at`, `received_at` and `heard` of the last reading, good or not
         self.stuck_at = inf  # monotonic seconds at which it has not moved for stuck_after_s
         self.quality = Quality.BAD
         self.why: Words | None = NO_DATA_YET
         self.was_good: Value = None  # the last good value, kept when it stopped being good
         self.was_good_at: datetime | None = None
         self.wakes: dict[Any, None] = {}  # the rules that read this point (a set that keeps its order)
+
+    @property
+    def at(self) -> datetime | None:
+        return self.moment[0]
+
+    @property
+    def received_at(self) -> datetime | None:
+        return self.moment[1]
+
+    @property
+    def heard(self) -> float:
+        """Monotonic seconds."""
+        return self.moment[2]
 
     def change(self, value: Value, stored: Any, quality: Quality, why: Words | None, heard: float) -> bool:
         """Take this on; whether value, quality or reason are others than before.

@@ -136,7 +136,7 @@ class _Stage:
         for key, (value, quality) in values.items():
             slot = self._slots[key]
             slot.value, slot.quality = value, quality
-            slot.at = slot.received_at = at
+            slot.moment = (at, at, slot.heard)
             woken.update(dict.fromkeys(self._wakes[key]))
         return [*self._book.step(woken, at), *self._book.tick(at)]
 

@@ -1,7 +1,10 @@
 """What the tests of rules stand on: a nameplate, slots to write to, and a rule in as few words as it takes."""
 
-from collections.abc import Iterable, Mapping
+import contextlib
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from types import FrameType
 from typing import Any
 
 from drivers.modbus import profile
@@ -69,7 +72,7 @@ def put(where: Mapping[str, Slot], values: Mapping[str, Any], when: datetime = N
         slot = where[key]
         slot.value = None if value is ... else value
         slot.quality = Quality.BAD if value is ... else Quality.GOOD
-        slot.at = slot.received_at = when
+        slot.moment = (when, when, slot.heard)
 
 
 def ask(text: str, values: Mapping[str, Any]) -> bool | None:
@@ -100,7 +103,7 @@ class Scene:
         readings = {key.replace("__", "."): value for key, value in values.items()}
         put(self.slots, readings, at(seconds))
         for key in readings:
-            self.slots[key].received_at = at(seconds if received is None else received)
+            self.slots[key].moment = (at(seconds), at(seconds if received is None else received), 0.0)
         woken = dict.fromkeys(it for key in readings for it in self.wakes.get(key, ()))
         return self._told(self.book.step(woken, at(seconds)))
 
@@ -111,3 +114,22 @@ class Scene:
         found = list(found)
         self.found += found
         return [f"{it.rule} {it.event}" for it in found]
+
+
+MOST_CALLS = 20_000  # that reading a condition of 600 letters may take: a clock would measure the machine
+
+
+@contextlib.contextmanager
+def calls_of_python() -> Iterator[list[int]]:
+    """How many functions were called in between."""
+    calls = [0]
+
+    def count(frame: FrameType, event: str, arg: object) -> None:
+        calls[0] += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(before)
