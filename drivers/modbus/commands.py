@@ -12,9 +12,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from drivers.modbus.line import Exchange, Line, LineDown, Refused
+from drivers.modbus.line import Exchange, Line, LineDown, Refused, Told
 from drivers.modbus.link import NoAnswer
 from drivers.modbus.member import Member
+from drivers.modbus.owed import MOST_OWED, Owed
 from drivers.modbus.plan import Class
 from drivers.modbus.rows import ActionRow, Handshake, Row
 from drivers.modbus.translate import Step, steps
@@ -53,6 +54,7 @@ class Carrier:
         self._sent = sent
         self._clock = clock
         self._turn = Class.SAFETY if action.plate["safety"] else Class.COMMAND
+        self._resets: list[Owed] = []
         self.is_out = False
 
     async def carry_out(self) -> Receipt:
@@ -65,15 +67,18 @@ class Carrier:
             self._hurry()
             return self._receipt(Stage.ACKNOWLEDGED, Words("modbus.acknowledged"))
         except LineDown as down:
-            return self._receipt(Stage.UNDELIVERED, down.words)
+            if not self.is_out:
+                return self._receipt(Stage.UNDELIVERED, down.words)
+            return self._unanswered(down.words)
         except Refused as refused:
             return self._refused(refused.code)
         except NoAnswer as silence:
             if not self.is_out:
                 return self._receipt(Stage.UNDELIVERED, Words("modbus.not_sent", {"why": silence.why}))
-            self._hurry()
-            return self._receipt(Stage.EXPIRED, Words("modbus.sent_but_silent", {"why": silence.why}))
+            return self._unanswered(silence.why)
         except ValueError as wrong:
+            if self.is_out:
+                return self._unanswered(str(wrong))
             return self._receipt(Stage.UNDELIVERED, Words("modbus.cannot_write", {"why": str(wrong)}))
 
     def _refused(self, code: int) -> Receipt:
@@ -84,7 +89,13 @@ class Carrier:
             return self._receipt(Stage.EXPIRED, Words(LEAVES_OPEN[code], {"code": code}))
         return self._receipt(Stage.REJECTED, Words("modbus.refused_by_device", {"code": code}))
 
+    def _unanswered(self, why: str | Words) -> Receipt:
+        self._hurry()
+        return self._receipt(Stage.EXPIRED, Words("modbus.sent_but_silent", {"why": why}))
+
     def _receipt(self, stage: Stage, words: Words) -> Receipt:
+        if any(reset in self._line.debts for reset in self._resets):
+            stage, words = Stage.EXPIRED, Words("modbus.reset_owed", {"said": words})
         return Receipt(self._command.id, stage, self._clock.now(), words)
 
     def _out(self) -> None:
@@ -110,25 +121,45 @@ class Carrier:
             await self._one(exchange, step)
 
     async def _one(self, exchange: Exchange, step: Step) -> None:
-        """One write. What was set for a moment is taken back, whatever happens in between."""
+        """One write. What is set for a moment is owed from then on, and taken back here, or by the line when it can."""
+        if step.then is None:
+            return await self._set(exchange, step.message, step.bit, self._out, self._in_time)
+        then, bit = step.then, (step.bit[0], step.bit[1], not step.bit[2]) if step.bit else None
+        reset = Owed(self._member, lambda exchange: self._set(exchange, then, bit))
+        if self._line.debts.full:
+            raise LineDown(Words("modbus.too_much_owed", {"count": MOST_OWED}))
+        self._resets.append(reset)
+
+        def out() -> None:
+            reset.begin(self._clock.monotonic() + step.pulse_s)
+            self._line.debts.add(reset)
+            self._out()
+
         try:
-            await self._set(exchange, step.message, step.bit, self._in_time)
-        finally:
-            if step.then is not None and self.is_out:
-                await asyncio.sleep(step.pulse_s)
-                bit = (step.bit[0], step.bit[1], not step.bit[2]) if step.bit else None
-                await self._set(exchange, step.then, bit)
+            await self._set(exchange, step.message, step.bit, out, self._in_time)
+        except Refused as refused:
+            if refused.code not in LEAVES_OPEN:
+                self._line.debts.settle(reset)
+            raise
+        except NoAnswer:
+            # The line pays it later: a late answer to what was set could be taken for the answer to the reset.
+            reset.begin(max(reset.since, self._clock.monotonic() + self._line.quiet_s))
+            raise
+        await asyncio.sleep(step.pulse_s)
+        await reset.write(exchange)
+        self._line.debts.settle(reset)
 
     async def _set(
         self,
         exchange: Exchange,
         message: pdu.Request,
         bit: tuple[int, int, bool] | None,
-        ready: Callable[[], None] | None = None,
+        sent: Told | None = None,
+        ready: Told | None = None,
     ) -> None:
         if bit is None or not self._member.no_mask:
             try:
-                await exchange(message, self._out, ready)
+                await exchange(message, sent, ready)
                 return
             except Refused as refused:
                 if bit is None or refused.code != UNKNOWN_FUNCTION:
@@ -138,7 +169,7 @@ class Carrier:
         was = await exchange(pdu.Read(3, at, 1))
         assert isinstance(was, pdu.Values)
         word = int.from_bytes(was.data, "big")
-        await exchange(pdu.WriteWord(at, word | 1 << place if on else word & ~(1 << place)), self._out, ready)
+        await exchange(pdu.WriteWord(at, word | 1 << place if on else word & ~(1 << place)), sent, ready)
 
     # ---- commands with a number -----------------------------------------------------------------------------------
 

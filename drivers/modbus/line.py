@@ -7,6 +7,7 @@ check that answers still belong to their questions.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from math import inf
@@ -18,6 +19,7 @@ from msgspec import Struct
 from drivers.modbus.agenda import Agenda, Job
 from drivers.modbus.link import Ask, Link, LinkLost, NoAnswer, ask_of
 from drivers.modbus.member import CHECK_EVERY_S, LINK_SAID_EVERY_S, Member, Poll
+from drivers.modbus.owed import Debts, Owed
 from drivers.modbus.plan import Backoff, Class
 from hub.clock import Clock
 from hub.contract import Intake
@@ -29,9 +31,11 @@ T = TypeVar("T")
 Told = Callable[[], None]
 QUIET_MOST_S = 3.0
 LONGEST_REST_S = 5.0
+LAST_WORDS_S = 3.0  # a line that is let go has so long to take back what was set for a moment (2 s at most)
 WORK_MAY_WAIT_S = 1.0  # what somebody waits for takes its turn like a poll of so many seconds
 LOAD_LOOKED_AT_EVERY_S = 60.0
 LATE_MOST = 0.1  # of what is asked; when more is late, the line has more to do than it can
+log = logging.getLogger("fieldhub.modbus")
 
 
 class Timing(Struct, frozen=True):
@@ -109,6 +113,7 @@ class Line:
         self.timing = timing
         self.members: dict[str, Member] = {}
         self.agenda = Agenda()
+        self.debts = Debts()
         self.asked = 0
         self.busy_s = 0.0
         self._opener = opener
@@ -187,6 +192,11 @@ class Line:
                         self._down(Words("modbus.no_answer"))
                         pause_s = self._backoff.pause()
                 await self._rest(0.0 if self._knocked else pause_s)
+        except asyncio.CancelledError:
+            for owed in self.debts.open:
+                device = owed.member.device.id
+                log.error("%s: it is let go, and %s is left with what was set for a moment", self.name, device)
+            raise
         finally:
             self._why_down = self._why_down or Words("modbus.line_down")
             self._fail_waiting(LineDown(self._why_down))
@@ -209,7 +219,11 @@ class Line:
             now = self._clock.monotonic()
             for member in self.members.values():
                 member.reach(now)
+            self.debts.afresh()
             await self._serve(link)
+        except asyncio.CancelledError:
+            await self._last_words(link)
+            raise
         finally:
             self._link = None
             link.close()
@@ -222,10 +236,14 @@ class Line:
             if now >= self._say_links_at:  # also on a line that is never idle
                 self._say_links()
                 self._say_load(now)
+            if self.debts.open and (owed := self.debts.due(now)) is not None:
+                if not await self._pay(link, owed):  # one at a time: a stop does not wait until all is paid
+                    return
+                now = clock.monotonic()
             job = agenda.next(now)
             if job is None:
-                due_in = agenda.due_in(now)
-                await self._rest(LONGEST_REST_S if due_in is None else min(due_in, LONGEST_REST_S))
+                rests = (agenda.due_in(now), self.debts.due_in(now), LONGEST_REST_S)
+                await self._rest(min(rest_s for rest_s in rests if rest_s is not None))
                 continue
             if isinstance(job, Poll):
                 await self._poll(link, job, now)
@@ -311,6 +329,42 @@ class Line:
             raise Refused(raw[1])
         return pdu.read_reply(raw)
 
+    # ---- what is owed ---------------------------------------------------------------------------------------------
+
+    async def _pay(self, link: Link, owed: Owed) -> bool:
+        """Take back what was set for a moment, or leave it owed when it cannot be. Whether the link still holds."""
+
+        async def exchange(message: pdu.Request, sent: Told | None = None, ready: Told | None = None) -> pdu.Reply:
+            return await self._exchange(link, owed.member, message, sent, ready)
+
+        try:
+            await owed.write(exchange)
+        except Refused as refused:
+            if not owed.tries and self._intake is not None:
+                why = Words("modbus.reset_refused", {"code": refused.code})
+                self._intake.puzzled_by(owed.member.device.address, b"", why)
+            owed.put_off(self._clock.monotonic())
+        except NoAnswer:
+            owed.put_off(self._clock.monotonic())
+        else:
+            self.debts.settle(owed)
+        return not link.closed
+
+    async def _last_words(self, link: Link) -> None:
+        """The line is let go: what is owed is written now, if that does not take long."""
+        if not self.debts or link.closed:
+            return
+
+        async def pay_all() -> None:
+            for owed in list(self.debts.open):
+                await asyncio.sleep(max(0.0, owed.since - self._clock.monotonic()))
+                await self._pay(link, owed)
+
+        paying = asyncio.ensure_future(pay_all())  # a task of its own: a second cancel does not break it off
+        await asyncio.wait({paying}, timeout=LAST_WORDS_S)
+        paying.cancel()
+        await asyncio.wait({paying})
+
     # ---- do answers belong to their questions? --------------------------------------------------------------------
 
     async def _check(self, link: Link, poll: Poll) -> bool:
@@ -343,6 +397,11 @@ class Line:
         self._silent.add(poll.unit)
         self.agenda.hold(poll.unit, now + self._quiet_s(link))
         poll.member.silent(poll, silence, self._clock.now(), now)
+
+    @property
+    def quiet_s(self) -> float:
+        """How long a late answer may still come."""
+        return 0.0 if self._link is None else self._quiet_s(self._link)
 
     def _quiet_s(self, link: Link) -> float:
         """Where answers carry numbers, a late one is known for what it is."""
