@@ -392,6 +392,8 @@ def _decode(args: argparse.Namespace) -> int:
         raw = bytes.fromhex("".join(text.replace("0x", " ").replace(":", " ").replace(",", " ").split()))
     except ValueError as error:
         raise Refused(f"{text[:40]!r} › is not hex: {error}. Write bytes like 01 03 00 00 00 0A C5 CD") from None
+    if not raw:
+        raise Refused("there are no bytes to decode. Write them in hex, like 01 03 00 00 00 0A C5 CD")
     whole, lines = explain(raw, args.framing)
     for line in lines:
         print(line)

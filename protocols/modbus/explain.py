@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from protocols.errors import BadMessage
-from protocols.modbus.frames import Broken, Frame, MbapStream, RtuStream, Side
+from protocols.modbus.frames import Broken, Frame, MbapStream, RtuStream, Side, crc16
 from protocols.modbus.pdu import (
     MaskWord,
     Read,
@@ -18,6 +18,7 @@ from protocols.modbus.pdu import (
     words,
 )
 
+SHORTEST_RTU = 4  # unit, function, check bytes
 _READS = {1: "coils", 2: "discrete inputs", 3: "holding registers", 4: "input registers"}
 
 
@@ -26,13 +27,37 @@ def explain(raw: bytes, framing: str = "auto") -> tuple[bool, list[str]]:
     kinds = {"tcp": (MbapStream,), "rtu": (RtuStream,), "auto": (MbapStream, RtuStream)}[framing]
     tries = [(kind, side, _found(kind(side), raw)) for kind in kinds for side in Side]
     doubts = [_doubt(found, side) for _, side, found in tries]
+    if RtuStream in kinds and min(doubts) != (0, 0) and (lines := _but_for_its_crc(raw)):
+        return False, lines
     best = [it for it, doubt in zip(tries, doubts, strict=True) if doubt == min(doubts)]
+    if not any(isinstance(it, Frame) for _, _, found in best for it in found):
+        tried = {"auto": "neither as TCP nor as RTU", "tcp": "as TCP", "rtu": "as RTU"}[framing]
+        return False, [f"broken: {raw.hex(' ')}: {len(raw)} bytes in which no frame begins, {tried}"]
     lines = []
     for kind, side, found in best:
         name = "TCP (MBAP)" if kind is MbapStream else "RTU"
-        lines.append(f"as {name}, {'asked by a hub' if side is Side.REQUESTS else 'answered by a device'}:")
+        lines.append(f"as {name}, {_who(side)}:")
         lines += [f"  {_line(it, side)}" for it in found]
     return min(doubts) == (0, 0), lines
+
+
+def _but_for_its_crc(raw: bytes) -> list[str]:
+    """What an RTU frame would say whose last two bytes alone are wrong; nothing when it is none."""
+    if len(raw) < SHORTEST_RTU:
+        return []
+    body = raw[:-2]
+    right = crc16(body).to_bytes(2, "little")
+    lines = []
+    for side in Side:
+        found = _found(RtuStream(side), body + right)
+        if len(found) == 1 and isinstance(found[0], Frame) and _known(found[0], side):
+            lines += [f"as RTU, {_who(side)}, if all but the check bytes is right:", f"  {_line(found[0], side)}"]
+    said = f"broken: as RTU the check bytes (CRC) are {raw[-2:].hex(' ').upper()}, should be {right.hex(' ').upper()}"
+    return [said, *lines] if lines else []
+
+
+def _who(side: Side) -> str:
+    return "asked by a hub" if side is Side.REQUESTS else "answered by a device"
 
 
 def _found(stream: MbapStream | RtuStream, raw: bytes) -> list[Frame | Broken]:

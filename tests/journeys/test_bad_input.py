@@ -241,6 +241,9 @@ def test_a_role_that_is_not_there(site: Path) -> None:
 
 def test_bytes_that_are_not_hex() -> None:
     assert "is not hex" in refused("decode", "modbus", "01 0G")[0]
+    assert refused("decode", "modbus", "") == [
+        "there are no bytes to decode. Write them in hex, like 01 03 00 00 00 0A C5 CD"
+    ]
 
 
 def test_export_of_a_device_that_is_not_there(site: Path) -> None:

@@ -19,7 +19,21 @@ def test_an_exception_is_said_in_words():
 def test_noise_is_shown_and_is_not_whole():
     whole, lines = explain(bytes.fromhex("0103FF"))
     assert not whole
-    assert any("broken" in line for line in lines)
+    assert lines == ["broken: 01 03 ff: 3 bytes in which no frame begins, neither as TCP nor as RTU"]
+    assert explain(bytes.fromhex("0103FF"), "tcp")[1] == ["broken: 01 03 ff: 3 bytes in which no frame begins, as TCP"]
+
+
+def test_a_frame_whose_check_bytes_alone_are_wrong_says_what_they_should_be():
+    assert explain(bytes.fromhex("0103 0201 F4B8 54")) == (
+        False,
+        [
+            "broken: as RTU the check bytes (CRC) are B8 54, should be B8 53",
+            "as RTU, answered by a device, if all but the check bytes is right:",
+            "  unit 1: registers, function 3: 500 (0x01F4)",
+        ],
+    )
+    assert explain(bytes.fromhex("018302C0F2"), "rtu")[1][0].endswith("are C0 F2, should be C0 F1")
+    assert "CRC" not in explain(bytes.fromhex("018302C0F2"), "tcp")[1][0]
 
 
 def test_a_frame_that_is_request_and_reply_alike_is_said_in_both_ways():
