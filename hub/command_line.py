@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+Command = Callable[[str, str, str], argparse.ArgumentParser]  # name, what it does, example
+
 
 def parser(do: Mapping[str, Callable[[argparse.Namespace], int]]) -> argparse.ArgumentParser:
     """`do`: what each command does."""
@@ -30,6 +32,12 @@ def parser(do: Mapping[str, Callable[[argparse.Namespace], int]]) -> argparse.Ar
         sub.set_defaults(do=do[name])
         return sub
 
+    _to_run(command)
+    _to_ask(command)
+    return top
+
+
+def _to_run(command: Command) -> None:
     sub = command("init", "Make a new site folder.", "fieldhub init my-county")
     sub.add_argument("dir", type=Path)
     sub = command("check", "Check a site folder: every mistake at once, every rule's story played.",
@@ -43,6 +51,9 @@ def parser(do: Mapping[str, Callable[[argparse.Namespace], int]]) -> argparse.Ar
     sub.add_argument("--port", type=_port, default=8420)
     sub.add_argument("--dir", type=Path, default=Path("demo-site"), help="the demo's site folder (default: demo-site)")
     sub.add_argument("--calm", action="store_true", help="no faults but those you switch")
+
+
+def _to_ask(command: Command) -> None:
     sub = command("user", "Add a user, set a password, list users.",
                   "fieldhub user my-county add wang.min --role water_operator")  # fmt: skip
     sub.add_argument("dir", type=Path)
@@ -74,7 +85,6 @@ def parser(do: Mapping[str, Callable[[argparse.Namespace], int]]) -> argparse.Ar
     sub.add_argument("--for", dest="for_s", type=_seconds, help="seconds; until cleared when left out")
     sub.add_argument("--pump", type=int, help="of a fault of one pump: which, from 1")
     sub.add_argument("--dir", type=Path, default=Path("demo-site"), help="the demo's site folder")
-    return top
 
 
 def _port(text: str) -> int:

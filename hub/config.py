@@ -21,8 +21,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from msgspec import Struct, field
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from hub.config_words import explain
 from hub.contract import BadConfig, DriverSpec
-from hub.mistakes import Mistakes, explain, near, read_toml
+from hub.mistakes import Mistakes, near, read_toml
 from hub.model import Area, Device, Nameplate
 
 ID_FORM = r"^[a-z0-9][a-z0-9._-]{0,63}$"
