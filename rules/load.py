@@ -11,6 +11,7 @@ The whole language, with an example of each mistake, is in rules/README.md.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,9 +61,14 @@ def load_rules(folder: Path, fleet: Fleet = ()) -> Rules:
 
 
 def kinds(folder: Path) -> set[str]:
-    """The device kinds that the rules of a site and the shipped ones are for. A rule with mistakes may lack."""
-    overlooked: list[str] = []  # `load` says them
-    return {rule.kind for file in (*folder.glob("*.toml"), *shipped_files()) for rule in _file(file, overlooked)}
+    """The device kinds that the rules of a site and the shipped ones are for, also rules that cannot be read whole."""
+    found: set[str] = set()
+    for file in (*folder.glob("*.toml"), *shipped_files()):
+        with contextlib.suppress(BadConfig):  # `load` says it
+            tables = read_toml(file, file.name).get("rule")
+            rows = [row for row in tables if isinstance(row, dict)] if isinstance(tables, list) else []
+            found |= {row["kind"] for row in rows if isinstance(row.get("kind"), str)}
+    return found
 
 
 def unwatched(rules: Rules, fleet: Fleet) -> list[Device]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from drivers.modbus.rows import (
 )
 from drivers.modbus.sheet import Sheet, near
 from hub.contract import BadConfig
+from hub.mistakes import read_toml
 from hub.model import Arg, Hazard, Interlock, Proof, Test
 from hub.units import BadUnit, parse
 from protocols.modbus import registers
@@ -37,14 +37,7 @@ KEY = re.compile(r"^[a-z][a-z0-9_]*(\{n\})?(\.[a-z0-9_]+(\{n\})?)*$")
 def read_profile(file: Path) -> Profile | None:
     """The profile in `file`; None when it is another driver's. Raises BadConfig."""
     place = f"profiles/{file.name}"
-    try:
-        table = tomllib.loads(file.read_text("utf-8"))
-    except OSError as error:
-        raise BadConfig(f"{place} › cannot be read: {error.strerror}. Check that it exists and its rights") from None
-    except UnicodeDecodeError as error:
-        raise BadConfig(f"{place} › byte {error.start} is not UTF-8. Save the file as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise BadConfig(f"{place} › is not TOML: {error}. A key may stand only once") from None
+    table = read_toml(file, place)
     if table.get("driver", "modbus") != "modbus":
         return None
     return _Reader(place, file.stem).profile(table)

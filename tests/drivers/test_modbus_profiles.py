@@ -212,7 +212,9 @@ def test_a_mistake_in_an_action_says_where_what_and_what_to_write(tmp_path: Path
 
 def test_a_key_that_stands_twice_and_a_missing_source_are_found(tmp_path: Path):
     found = mistakes(tmp_path, '[points]\n"a" = { at = 1 }\n"a" = { at = 2 }\n')
-    assert found[0].startswith("profiles/x.toml › is not TOML: Cannot overwrite a value")
+    assert found[0].startswith(
+        'profiles/x.toml › line 6 › "a" = { at = 2 } is not TOML: Cannot overwrite a value. A key may'
+    )
     assert mistakes(tmp_path, "", 'profile = "y"\n') == [
         'profiles/x.toml › profile is "y", and the file is called x.toml. Give both the same name',
         "profiles/x.toml › source is missing. Write a text",

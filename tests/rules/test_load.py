@@ -273,8 +273,13 @@ def test_a_time_has_its_unit(text, seconds):
 
 
 def test_the_kinds_that_rules_are_for_are_those_of_the_site_and_the_shipped_ones(tmp_path):
-    rules = folder(tmp_path, one=GOOD.replace("pump_station", "truck"), two="x =")
-    assert kinds(rules) == {"truck", "pump_station"}
+    rules = folder(
+        tmp_path,
+        one=GOOD.replace("pump_station", "truck"),
+        two="x =",
+        three=GOOD.replace("pump_station", "well").replace('"60 s"', "60"),
+    )
+    assert kinds(rules) == {"truck", "well", "pump_station"}
 
 
 def test_a_device_that_no_rule_can_watch_is_told():
