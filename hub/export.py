@@ -27,7 +27,7 @@ from hub.house import open_ledger
 from hub.ledger.ledger import Ledger
 from hub.ledger.trouble import LedgerUnavailable
 from hub.mistakes import near
-from hub.model import AlarmChange, AlarmEvent, Kind, Point, Quality
+from hub.model import AlarmChange, AlarmEvent, Device, Kind, Point, Quality
 from hub.words import Catalogue as Sentences
 from hub.words import house_words
 
@@ -62,6 +62,8 @@ async def export(site: Site, clock: Clock, order: Order) -> int:
     try:
         # Before the file is made, or written over: whether there is anything of that name at all.
         seen = _seen(site, order, period) if order.what == "readings" else None
+        if order.device and order.what in ("alarms", "commands"):
+            await _check_device(site, clock, order.device)
         if order.output is None:
             return await _export(site, clock, order, period, seen, sys.stdout)
         with order.output.open("w", encoding="utf-8", newline="") as out:
@@ -72,6 +74,19 @@ async def export(site: Site, clock: Clock, order: Order) -> int:
         raise  # the reader's wish
     except OSError as error:
         raise BadConfig(f"{order.output} › cannot be written: {error.strerror}. Choose another file") from None
+
+
+async def _check_device(site: Site, clock: Clock, device: str) -> None:
+    """Raises BadConfig for a device that is not of this site, and never was."""
+    ids = {it.id for it in site.devices}
+    if device not in ids:
+        ledger = await open_ledger(site, clock)
+        try:
+            ids |= {row.it.id for row in (await ledger.places.load())[1] if isinstance(row.it, Device)}
+        finally:
+            await ledger.close()
+    if device not in ids:
+        raise BadConfig(f'--device › there is no "{device}".{near(device, ids)}')
 
 
 def _seen(site: Site, order: Order, period: Period) -> Rows:

@@ -57,6 +57,8 @@ async def test_readings_are_exported_while_the_hub_owns_the_history(tmp_path: Pa
 
 WRONG = [
     (Order(device="ps-2"), ['--device › there is no "ps-2". Did you mean "ps-1"?']),
+    (Order("alarms", device="ps-2"), ['--device › there is no "ps-2". Did you mean "ps-1"?']),
+    (Order("commands", device="ps-2"), ['--device › there is no "ps-2". Did you mean "ps-1"?']),
     (Order(point=["sump.levle"]), ['--point › "ps-1" has no "sump.levle". Did you mean "sump.level"?']),
     (
         Order(point=["x", "y"]),
