@@ -231,7 +231,7 @@ class Dispatch:
         elif stage is not Stage.EXPIRED or proof is None:
             self._receipt(errand, stage, words)
         if proof is not None and not errand.final:
-            await self._prove(errand, proof, stage is Stage.ACKNOWLEDGED)
+            await self._prove(errand, proof, stage is Stage.ACKNOWLEDGED, words if stage is Stage.EXPIRED else None)
 
     def _sent(self, errand: Errand, words: Words) -> None:
         """The command's bytes have left the house."""
@@ -259,8 +259,8 @@ class Dispatch:
             stage = Stage.EXPIRED
         return stage, words
 
-    async def _prove(self, errand: Errand, proof: Proof, answered: bool) -> None:
-        """Wait until a reading shows it, or say that none did."""
+    async def _prove(self, errand: Errand, proof: Proof, answered: bool, doubt: Words | None = None) -> None:
+        """Wait until a reading shows it, or say that none did. `doubt`: what the driver said in place of an answer."""
         clock = self._hub.clock
         left_s = errand.proof_by - clock.monotonic()
         self._await_proof(errand)
@@ -271,9 +271,9 @@ class Dispatch:
         if errand.proven.is_set():
             self._receipt(errand, Stage.CONFIRMED, errand.proven_by)
         else:
-            self._receipt(errand, Stage.EXPIRED, self._not_proven(errand, proof, answered))
+            self._receipt(errand, Stage.EXPIRED, self._not_proven(errand, proof, answered, doubt))
 
-    def _not_proven(self, errand: Errand, proof: Proof, answered: bool) -> Words:
+    def _not_proven(self, errand: Errand, proof: Proof, answered: bool, doubt: Words | None) -> Words:
         member = self._hub.members.get(errand.command.device)
         slot = member.slots.get(proof.point) if member else None
         within_s = round(self._hub.clock.monotonic() - errand.sent, 1)
@@ -284,6 +284,8 @@ class Dispatch:
             return Words("command.not_proven_no_reading", args)
         args["value"] = shown(slot.point, slot.value)
         args["wanted"] = shown(slot.point, wanted_by(proof, errand.command.args))
+        if doubt is not None:
+            return Words("command.doubtful", args | {"said": doubt})
         return Words("command.not_proven" if answered else "command.unanswered", args)
 
     def _await_proof(self, errand: Errand) -> None:

@@ -80,7 +80,7 @@ async def test_without_an_answer_and_without_a_proof_nobody_claims_to_know(house
     record = await house.ask()
     await house.pass_(21)
     assert await house.life(record) == [SENT, EXPIRED]
-    assert (await house.words(record)).key == "command.unanswered"
+    assert (await house.words(record)).key == "command.doubtful"
 
 
 async def test_no_reading_at_all_is_not_called_a_pump_that_stands_still(house: House):
@@ -100,8 +100,8 @@ async def test_no_reading_at_all_is_not_called_a_pump_that_stands_still(house: H
         (Manner.REFUSES, [SENT, REJECTED], "pumps.rejected"),
         (Manner.IS_AWAY, [UNDELIVERED], "pumps.undelivered"),
         (Manner.BREAKS_BEFORE, [UNDELIVERED], "command.driver_failed"),
-        (Manner.BREAKS_AFTER, [SENT, EXPIRED], "command.unanswered"),
-        (Manner.IS_CUT_OFF, [SENT, EXPIRED], "command.unanswered"),
+        (Manner.BREAKS_AFTER, [SENT, EXPIRED], "command.doubtful"),
+        (Manner.IS_CUT_OFF, [SENT, EXPIRED], "command.doubtful"),
         (Manner.IS_SLOW_TO_REACH, [UNDELIVERED], "command.time_is_over"),
     ],
 )
