@@ -364,6 +364,7 @@ class Hub:
         else:
             assert standing is not None
             alarm = standing.id
+            finding = replace(finding, say=standing.say)  # its values now would contradict the sentence
         self._change_alarm(
             AlarmChange(
                 alarm=alarm,

@@ -220,3 +220,11 @@ async def test_what_to_do_names_the_pump():
     (alarm,) = [alarm for alarm in it.hub.book.standing() if alarm.rule == "pump dry running / pump2"]
     assert "立即停 2# 泵" in alarm.do["zh-CN"]
     assert "{" not in "".join(alarm.do.values())
+
+
+async def test_what_has_returned_keeps_the_sentence_with_which_it_was_raised():
+    it = Station()
+    await it.run(60, {**CALM, "inlet.level": 4.2})
+    await it.run(120, CALM)
+    said = {entry.say["zh-CN"] for entry in it.ledger.entries if entry.rule == "sump high-high"}
+    assert (len(said), "4.200 m" in said.pop()) == (1, True)
