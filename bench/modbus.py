@@ -3,9 +3,10 @@
     python -m bench.modbus [--devices 100] [--rounds 5] [--seconds 2] [--intake bare|hub]
 
 The promises: at least 0.7 of the values per CPU-second of the bare loop, and at most 4 us of CPU a value with a hub
-behind it (--intake hub: quality, latest values, the historian's real journal, the ledger; no rule is about these
-devices). Both run on uvloop against the same server in another process, taking turns; the figure is each one's median,
-and every round is shown. CPU is user and system time of this process; the server's is not counted.
+behind it (--intake hub: quality, latest values, three rules on each device, the historian's real journal, the ledger,
+and somebody who watches the live stream). Both run on uvloop against the same server in another process, taking turns;
+the figure is each one's median, and every round is shown. CPU is user and system time of this process; the server's is
+not counted.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from typing import Any
 import uvloop
 from pymodbus.client import AsyncModbusTcpClient
 
+from dashboards.auth import Caller
+from dashboards.live import Bus, Viewer
 from drivers.modbus.driver import ModbusDriver, nameplate
 from drivers.modbus.options import Options
 from hub.clock import SystemClock
@@ -36,7 +39,9 @@ from hub.historian.collector import Collector
 from hub.historian.engine import EmbeddedHistorian
 from hub.hub import Hub
 from hub.ledger import Ledger
+from hub.ledger.people import Person
 from hub.model import Device, Reading, Words
+from hub.words import house_words
 from rules.book import Book
 from rules.load import load_rules
 
@@ -51,6 +56,30 @@ verified = "no"
 every_s  = 0.0001
 
 [points]
+"""
+RULES = """
+[[rule]]
+name     = "far too much"
+kind     = "bench"
+when     = "w.n0 > 900 and w.n1 > 10"
+severity = "low"
+say      = { zh-CN = "过高", en = "far too much" }
+
+[[rule]]
+name     = "too much for long"
+kind     = "bench"
+when     = "w.n5 > 900 or w.n6 > 900"
+hold     = "30 s"
+until    = "w.n5 < 800"
+severity = "low"
+say      = { zh-CN = "过高", en = "too much for long" }
+
+[[rule]]
+name     = "too little"
+kind     = "bench"
+when     = "w.n10 < 1 and not w.n11 > 5"
+severity = "low"
+say      = { zh-CN = "过低", en = "too little" }
 """
 
 
@@ -220,26 +249,35 @@ class HubHistory:
 
 @contextlib.asynccontextmanager
 async def hub_of(roster: Sequence[Device], folder: Path) -> AsyncIterator[Hub]:
-    """A hub with its real historian (journal and all) and ledger. Rules are loaded; none is about these devices:
-    what they cost is measured by bench/take.py."""
+    """A hub with its real historian (journal and all), ledger, rules and a live stream that is watched."""
+    (folder / "rules").mkdir()
+    (folder / "rules" / "bench.toml").write_text(RULES, "utf-8")
     clock = SystemClock()
     ledger = await Ledger.open(f"sqlite:///{folder}/ledger.sqlite", clock)
     historian = await EmbeddedHistorian.open(folder / "history", clock)
     collector = Collector(historian, clock)
     plates = {device.id: nameplate(device) for device in roster}
-    hub = Hub(clock, HubHistory(historian, collector), ledger, Book(load_rules(folder), lambda it: plates[it.id]))
+    book = Book(load_rules(folder / "rules"), lambda device: plates[device.id])
+    hub = Hub(clock, HubHistory(historian, collector), ledger, book)
     for device in roster:
         hub.adopt(device, plates[device.id])
-    pump = asyncio.ensure_future(collector.run())
+    somebody = Caller(clock, Person("bench", "", "", ("viewer",), clock.now()), ("viewer",), None)
+    viewer = Bus(hub, house_words()).admit(somebody)
+    jobs = [asyncio.ensure_future(job()) for job in (collector.run, lambda: looked_at(viewer))]
     try:
         yield hub
     finally:
-        pump.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await pump
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
         await collector.flush()
         await historian.close()
         await ledger.close()
+
+
+async def looked_at(viewer: Viewer) -> None:
+    while True:
+        await viewer.next()
 
 
 # ---- the device ---------------------------------------------------------------------------------------------------
