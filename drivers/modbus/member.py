@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from math import inf
 
 from drivers.modbus.agenda import Agenda
 from drivers.modbus.link import Ask, NoAnswer, ask_of
@@ -16,10 +17,12 @@ from drivers.modbus.rows import BIT_FUNCTIONS, Plate, Row
 from drivers.modbus.translate import JITTER, MISSING, NO_ANSWER, Decoder, Verdict, verdict_of
 from hub.contract import Intake
 from hub.model import LINK, Device, LinkState, Quality, Reading, Words
+from hub.slot import STALE_INTERVALS
 from protocols.modbus import pdu
 
 RETEST_S = 3600.0  # rows that a device does not have are tried again
 RETEST_ALL_S = 60.0  # sooner, when it has none: it may be starting
+HELD_LEAST_S = 5.0  # an answer may be missing for three intervals; of fast points for so long, for the tries take time
 LINK_SAID_EVERY_S = 10.0
 CHECK_EVERY_S = 30.0  # a question of another shape, which shows whether answers belong to their questions
 BUSY_TRIES = 3
@@ -45,6 +48,7 @@ class Poll:
         "decoder",
         "due",
         "every_s",
+        "heard",
         "hurried_from",
         "hurried_until",
         "lone",
@@ -65,10 +69,17 @@ class Poll:
         self.due = due
         self.every_s = RETEST_S if lone else block.every_s
         self.lone = lone  # a row that the device does not have, tried again from time to time
+        self.heard = -inf  # when it was last read
         self.tried = 0
         self.busy = 0
         self.hurried_from = self.hurried_until = 0.0
         self.search: Search | None = None
+
+    def doubt(self, verdict: Verdict, now: float) -> Verdict:
+        """What this verdict says of values that were read some time ago: doubt does not last for ever."""
+        if not verdict.hold or now - self.heard <= max(STALE_INTERVALS * self.every_s, HELD_LEAST_S):
+            return verdict
+        return _DOWN if verdict is _SILENT else Verdict(Quality.BAD, verdict.why)
 
 
 def question(block: Block) -> Ask:
@@ -154,6 +165,7 @@ class Member:
 
     def answered(self, poll: Poll, data: bytes, at: datetime, now: float) -> None:
         """A usable answer. `data` follows the byte count."""
+        poll.heard = now
         poll.tried = poll.busy = 0
         if poll.search is not None:
             self.breaker.answered()
@@ -196,7 +208,7 @@ class Member:
         if code in SPLITS:
             return self._take_apart(poll, code, at, now)
         poll.search = None
-        self._tell([*poll.decoder.without(verdict, at), *self._link(at, now)])
+        self._tell([*poll.decoder.without(poll.doubt(verdict, now), at), *self._link(at, now)])
         self._agenda.again(poll, now)
 
     def silent(self, poll: Poll, why: NoAnswer, at: datetime, now: float, verdict: Verdict = _SILENT) -> None:
@@ -223,7 +235,7 @@ class Member:
         else:
             poll.tried = 0
             self._agenda.again(poll, now)
-        self._tell([*([] if poll.lone else poll.decoder.without(verdict, at)), *self._link(at, now)])
+        self._tell([*([] if poll.lone else poll.decoder.without(poll.doubt(verdict, now), at)), *self._link(at, now)])
 
     # ---- rows that are not there ----------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ class Verdict(Struct, frozen=True):
 
     quality: Quality
     why: Words
-    hold: bool = False  # the last value is shown on
+    hold: bool = False  # what was read last is in doubt, not gone; for a while
 
 
 def verdict_of(code: int) -> Verdict:
@@ -59,7 +59,8 @@ def verdict_of(code: int) -> Verdict:
 
 
 class Decoder:
-    """Makes the readings of one block of one device. Keeps the last ones, to be held when an answer is missing."""
+    """Makes the readings of one block of one device. Keeps the last ones, to know what an answer that is missing takes
+    away."""
 
     def __init__(
         self, device: str, at: int, fn: int, rows: Sequence[Row], labels: Mapping[str, Sequence[Label]]
@@ -132,10 +133,12 @@ class Decoder:
         return found
 
     def without(self, verdict: Verdict, at: datetime) -> list[Reading]:
-        """What is to be said of the block's points when there is no usable reply."""
+        """What is to be said of the block's points when there is no usable reply: nothing was measured, so there is no
+        value. The hub keeps the last good one and its time; to say it again would make a new measurement of it.
+        """
         quality, why = verdict.quality, verdict.why
         if verdict.hold and self._last:
-            return [Reading(r.device, r.point, r.value, at, at, min(quality, r.quality), why) for r in self._last]
+            return [Reading(r.device, r.point, None, at, at, min(quality, r.quality), why) for r in self._last]
         return [Reading(self.device, row.key, None, at, at, Quality.BAD, why) for row in self.rows]
 
 

@@ -108,21 +108,21 @@ class Refusing(Registers):
 
 
 @pytest.mark.parametrize(
-    ("code", "quality", "key", "held"),
+    ("code", "quality", "key"),
     [
-        (1, Quality.BAD, "modbus.missing", False),
-        (2, Quality.BAD, "modbus.missing", False),
-        (3, Quality.BAD, "modbus.missing", False),
-        (4, Quality.BAD, "modbus.device_failure", False),
-        (5, Quality.UNCERTAIN, "modbus.busy", True),
-        (6, Quality.UNCERTAIN, "modbus.busy", True),
-        (8, Quality.BAD, "modbus.device_failure", False),
-        (10, Quality.BAD, "modbus.gateway", False),
-        (11, Quality.BAD, "modbus.gateway", False),
-        (99, Quality.BAD, "modbus.exception", False),
+        (1, Quality.BAD, "modbus.missing"),
+        (2, Quality.BAD, "modbus.missing"),
+        (3, Quality.BAD, "modbus.missing"),
+        (4, Quality.BAD, "modbus.device_failure"),
+        (5, Quality.UNCERTAIN, "modbus.busy"),
+        (6, Quality.UNCERTAIN, "modbus.busy"),
+        (8, Quality.BAD, "modbus.device_failure"),
+        (10, Quality.BAD, "modbus.gateway"),
+        (11, Quality.BAD, "modbus.gateway"),
+        (99, Quality.BAD, "modbus.exception"),
     ],
 )
-async def test_what_an_exception_says_of_a_value(code: int, quality: Quality, key: str, held: bool):
+async def test_what_an_exception_says_of_a_value(code: int, quality: Quality, key: str):
     memory = Refusing()
     unit = Unit(Registers())
     async with (
@@ -137,7 +137,7 @@ async def test_what_an_exception_says_of_a_value(code: int, quality: Quality, ke
         unit.memory = memory
         await until(lambda: intake.latest["d", "word.w5"].quality is quality, 8)
         reading = intake.latest["d", "word.w5"]
-        assert (reading.why.key, reading.value) == (key, word_at(5) if held else None)
+        assert (reading.why.key, reading.value) == (key, None)
         unit.memory = Registers()
         if code > 3:  # what is not there is asked again in an hour
             await until(lambda: intake.latest["d", "word.w5"].quality is Quality.GOOD, 8)

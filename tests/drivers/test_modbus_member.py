@@ -1,0 +1,86 @@
+"""A device without a wire: what its answers, refusals and silences come to, in a time that the test makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from drivers.modbus import profile
+from drivers.modbus.agenda import Agenda
+from drivers.modbus.link import NoAnswer
+from drivers.modbus.member import HELD_LEAST_S, Member, Poll
+from drivers.modbus.plan import Breaker, Merging
+from hub.model import Quality, Reading, Words
+from tests.drivers.modbus_site import PROFILES, Intake, device
+
+NOON = datetime(2026, 11, 25, 4, tzinfo=UTC)
+TIMEOUT_S = 0.05
+GIVES = None  # an answer; a number is an exception's code
+SILENT = -1
+
+
+class Bench:
+    """One device, and the line's part of the work. `says` tells what comes of a question for these addresses."""
+
+    def __init__(self, says: Callable[[int, int], int | None]) -> None:
+        self.says = says
+        self.now = 0.0
+        self.asked: list[tuple[float, int]] = []
+        one = device("d", "modbus+tcp://h:502/1")
+        self.intake = Intake([one])
+        self.agenda = Agenda()
+        self.member = Member(one, profile.load(PROFILES).plate("words", {}), 1, Merging(5), Breaker())
+        self.member.start(self.agenda, self.intake, self.now)
+
+    @property
+    def at(self) -> datetime:
+        return NOON + timedelta(seconds=self.now)
+
+    def run(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self.now < end:
+            job = self.agenda.next(self.now)
+            if job is None:
+                due_in = self.agenda.due_in(self.now)
+                self.now = min(end, self.now + (seconds if due_in is None else max(due_in, 0.001)))
+                continue
+            assert isinstance(job, Poll)
+            self._ask(job)
+
+    def _ask(self, poll: Poll) -> None:
+        self.asked.append((self.now, poll.ask.at))
+        count = int.from_bytes(poll.ask.raw[3:5], "big")
+        said = self.says(poll.ask.at, count)
+        self.now += TIMEOUT_S if said == SILENT else 0.005
+        if said == SILENT:
+            self.member.silent(poll, NoAnswer("no answer"), self.at, self.now)
+        elif said is None:
+            self.member.answered(poll, bytes(2 * count), self.at, self.now)
+        else:
+            self.member.refused(poll, said, self.at, self.now)
+
+    def told(self, point: str) -> list[Reading]:
+        return [reading for reading in self.intake.taken if reading.point == point]
+
+    def is_now(self, point: str) -> Quality:
+        return self.intake.latest["d", point].quality
+
+
+def only(first: int, last: int, what: int) -> Callable[[int, int], int | None]:
+    """These registers say this; all others give their values."""
+    return lambda at, count: what if at <= last and at + count > first else GIVES
+
+
+def test_what_was_not_read_is_no_measurement_and_not_in_doubt_for_ever():
+    bench = Bench(only(0, 0, GIVES))
+    bench.run(1.0)
+    begun = bench.at
+    bench.says = only(100, 120, SILENT)
+    bench.run(20.0)
+    since = [reading for reading in bench.told("word.w105") if reading.at > begun]
+    assert {reading.value for reading in since} == {None}
+    doubts = [reading for reading in since if reading.quality is Quality.UNCERTAIN]
+    assert doubts
+    assert {reading.why.key for reading in doubts if reading.why} == {"modbus.jitter"}
+    assert doubts[-1].at - begun < timedelta(seconds=HELD_LEAST_S + 0.1)
+    assert (since[-1].quality, since[-1].why) == (Quality.BAD, Words("modbus.no_answer"))
