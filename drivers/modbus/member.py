@@ -20,8 +20,8 @@ from hub.model import LINK, Device, LinkState, Quality, Reading, Words
 from hub.slot import STALE_INTERVALS
 from protocols.modbus import pdu
 
-RETEST_S = 3600.0  # rows that a device does not have are tried again
-RETEST_ALL_S = 60.0  # sooner, when it has none: it may be starting
+RETESTS_S = (10.0, 60.0, 600.0, 3600.0)  # rows that a device does not have are tried again after these pauses
+RETEST_ALL_S = 60.0  # but at the latest after this, when it has none: it may be starting
 HELD_LEAST_S = 5.0  # an answer may be missing for three intervals; of fast points for so long, for the tries take time
 LINK_SAID_EVERY_S = 10.0
 CHECK_EVERY_S = 30.0  # a question of another shape, which shows whether answers belong to their questions
@@ -53,6 +53,7 @@ class Poll:
         "hurried_until",
         "lone",
         "member",
+        "retests",
         "search",
         "tried",
         "turn",
@@ -67,8 +68,9 @@ class Poll:
         self.decoder = Decoder(member.device.id, block.at, block.fn, block.rows, member.plate.profile.labels)
         self.turn = Class.PROBE if lone else block.whose_turn
         self.due = due
-        self.every_s = RETEST_S if lone else block.every_s
+        self.every_s = RETESTS_S[0] if lone else block.every_s
         self.lone = lone  # a row that the device does not have, tried again from time to time
+        self.retests = 1
         self.heard = -inf  # when it was last read
         self.tried = 0
         self.busy = 0
@@ -141,21 +143,17 @@ class Member:
         """The line is up again: the cheapest question first, everything else once it is answered."""
         self.leave()
         self.check_at = 0.0
-        for poll in (*self.polls, *self.missing):
+        for poll in self.polls:
             poll.tried = poll.busy = 0
-        for lone in self.missing:
-            self._agenda.later(lone)
-        if not self.polls:
-            return
-        if self.breaker.state is not LinkState.DOWN:
-            for poll in self.polls:
-                self._agenda.later(poll)
-            return
-        self._set_probe(max(now, self.breaker.probe_at))
+        if self.breaker.state is LinkState.DOWN:
+            return self._set_probe(max(now, self.breaker.probe_at))
+        for poll in self.polls:
+            self._agenda.later(poll)
+        self._retest(now)
 
     def _set_probe(self, due: float) -> None:
         if self._probe is None:
-            cheapest = min(self.polls, key=lambda poll: poll.block.count)
+            cheapest = min(self.polls or self.missing, key=lambda poll: poll.block.count)
             self._probe = Poll(self, cheapest.block, due)
             self._probe.turn = Class.PROBE
         self._probe.due = due
@@ -197,7 +195,7 @@ class Member:
         if self.breaker.answered():
             return self._resume(now)
         if poll.lone:
-            return self._agenda.again(poll, now)
+            return self._retest_later(poll, now)
         if poll is self._probe:
             return
         if code in BUSY_PAUSE_S and poll.busy < BUSY_TRIES:
@@ -269,12 +267,12 @@ class Member:
         self.polls.remove(poll)
         for block in kept:
             self._add(Poll(self, block, now), self.polls)
-        again_at = now + (RETEST_S if self.polls else RETEST_ALL_S)
         for rows in _by_place(missing):
-            lone = Poll(self, block_of(rows), again_at, lone=True)
+            lone = Poll(self, block_of(rows), now + RETESTS_S[0], lone=True)
             self._add(lone, self.missing)
             self._tell(lone.decoder.without(_MISSING, at))
         if missing and not self.polls and self._intake is not None:
+            self._retest(now + RETESTS_S[0], 1)
             self._intake.puzzled_by(self.device.address, b"", Words("modbus.base_hint"))
         self._tell(self._link(at, now))
 
@@ -304,11 +302,21 @@ class Member:
             self.polls = []
             for block in self.plan():
                 self._add(Poll(self, block, now), self.polls)
+        self._retest(now)
+
+    def _retest(self, due: float, retests: int = 0) -> None:
+        """What the device did not have is tried again then, and more and more rarely from then on."""
+        self._agenda.drop(self.missing)
         for lone in self.missing:
-            if lone.due > now:
-                self._agenda.drop([lone])
-                lone.due = now
-                self._agenda.later(lone)
+            lone.due, lone.retests = due, retests
+            self._agenda.later(lone)
+
+    def _retest_later(self, lone: Poll, now: float) -> None:
+        pause_s = RETESTS_S[min(lone.retests, len(RETESTS_S) - 1)]
+        lone.retests += 1
+        lone.every_s = pause_s if self.polls else min(pause_s, RETEST_ALL_S)
+        lone.due = now + lone.every_s
+        self._agenda.later(lone)
 
     def _add(self, poll: Poll, to: list[Poll]) -> None:
         to.append(poll)
@@ -321,8 +329,7 @@ class Member:
         for poll in self.polls:
             poll.due, poll.search, poll.ask = now, None, question(poll.block)
             self._agenda.later(poll)
-        for lone in self.missing:
-            self._agenda.later(lone)
+        self._retest(now)
 
     # ---- commands -------------------------------------------------------------------------------------------------
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
 
 from drivers.modbus import profile
 from drivers.modbus.agenda import Agenda
 from drivers.modbus.link import NoAnswer
-from drivers.modbus.member import HELD_LEAST_S, Member, Poll
+from drivers.modbus.member import HELD_LEAST_S, RETESTS_S, Member, Poll
 from drivers.modbus.plan import Breaker, Merging
 from hub.model import Quality, Reading, Words
 from tests.drivers.modbus_site import PROFILES, Intake, device
@@ -69,6 +72,29 @@ class Bench:
 def only(first: int, last: int, what: int) -> Callable[[int, int], int | None]:
     """These registers say this; all others give their values."""
     return lambda at, count: what if at <= last and at + count > first else GIVES
+
+
+def test_registers_that_are_not_there_are_asked_for_ever_more_rarely():
+    bench = Bench(only(5, 5, 2))
+    bench.run(1.0)
+    for poll in bench.member.polls:
+        poll.every_s = 100.0
+    bench.run(sum(RETESTS_S) + 4000.0)
+    times = [at for at, first in bench.asked if first == 5]
+    pauses = [b - a for a, b in pairwise(times) if b - a > 5.0]
+    assert pauses == pytest.approx([*RETESTS_S, RETESTS_S[-1]], abs=1.0)
+
+
+def test_registers_that_were_not_there_are_asked_for_when_the_line_is_back():
+    bench = Bench(only(50, 59, 2))  # a PLC that is being loaded
+    bench.run(300.0)
+    assert bench.is_now("word.w55") is Quality.BAD
+    bench.member.cut(Words("modbus.line_down"), bench.at, bench.now)
+    bench.says = only(0, 0, GIVES)
+    bench.run(5.0)
+    bench.member.reach(bench.now)
+    bench.run(2.0)
+    assert bench.is_now("word.w55") is Quality.GOOD
 
 
 def test_what_was_not_read_is_no_measurement_and_not_in_doubt_for_ever():
