@@ -21,6 +21,7 @@ from drivers.modbus.link import Ask, Link, LinkLost, NoAnswer, ask_of
 from drivers.modbus.member import CHECK_EVERY_S, LINK_SAID_EVERY_S, Member, Poll
 from drivers.modbus.owed import Debts, Owed
 from drivers.modbus.plan import Backoff, Class
+from drivers.modbus.translate import by_gateway
 from hub.clock import Clock
 from hub.contract import Intake
 from hub.model import LinkState, Words
@@ -325,6 +326,8 @@ class Line:
             raise
         now = self._clock.monotonic()
         self._heard(now, now - begun)
+        if not by_gateway(raw):
+            member.present(self._clock.now(), now)
         if raw[0] != ask.fn:
             raise Refused(raw[1])
         return pdu.read_reply(raw)
@@ -369,24 +372,27 @@ class Line:
 
     async def _check(self, link: Link, poll: Poll) -> bool:
         try:
-            await self._check_question(link, poll.member)
+            return not await self._check_question(link, poll.member, poll)
         except NoAnswer as silence:
             self._silence(link, poll, silence)
             return False
-        return True
 
-    async def _check_question(self, link: Link, member: Member) -> None:
-        """Ask something small whose answer cannot be taken for the last question's. Raises NoAnswer."""
-        ask = member.check_question()
+    async def _check_question(self, link: Link, member: Member, poll: Poll | None = None) -> bool:
+        """Ask something small whose answer cannot be taken for the last question's. Raises NoAnswer. Whether the unit
+        was down until now: then all its polls have been planned anew.
+        """
+        ask, was_down = member.check_question(poll), False
         if ask is not None:
             await self._gap()
             begun = self._clock.monotonic()
             member.last = ask
-            await link.ask(member.unit, ask, self.timing.timeout_s)
+            raw = await link.ask(member.unit, ask, self.timing.timeout_s)
             now = self._clock.monotonic()
             self._heard(now, now - begun)
+            was_down = not by_gateway(raw) and member.present(self._clock.now(), now)
         member.suspect = False
         member.check_at = self._clock.monotonic() + CHECK_EVERY_S
+        return was_down
 
     def _silence(self, link: Link, poll: Poll, silence: NoAnswer) -> None:
         """A poll was not answered."""
@@ -394,9 +400,10 @@ class Line:
         self._free_at = now
         if isinstance(silence, LinkLost):
             return  # when the line is up again, everything is planned anew
-        self._silent.add(poll.unit)
         self.agenda.hold(poll.unit, now + self._quiet_s(link))
         poll.member.silent(poll, silence, self._clock.now(), now)
+        if poll.member.breaker.misses:  # of the unit, and not of one of its blocks alone
+            self._silent.add(poll.unit)
 
     @property
     def quiet_s(self) -> float:
@@ -424,6 +431,8 @@ class Line:
         units = {member.unit for member in self.members.values()}
         if not units <= self._silent:
             return False
+        if len(units) == 1 and any(member.ask_another(self._clock.monotonic()) for member in self.members.values()):
+            return False  # one block's silence is not a line's
         return self.timing.reopens or all(member.breaker.state is LinkState.DOWN for member in self.members.values())
 
     # ---- waiting --------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ Knows no socket and no clock: the line tells it what happened and when, and it p
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from math import inf
@@ -14,7 +15,7 @@ from drivers.modbus.link import Ask, NoAnswer, ask_of
 from drivers.modbus.plan import BITS_TO_A_WORD, Block, Breaker, Class, Limits, Merging, Search, block_of, blocks
 from drivers.modbus.plate import RTT
 from drivers.modbus.rows import BIT_FUNCTIONS, Plate, Row
-from drivers.modbus.translate import JITTER, MISSING, NO_ANSWER, Decoder, Verdict, verdict_of
+from drivers.modbus.translate import GATEWAY, JITTER, MISSING, NO_ANSWER, Decoder, Verdict, verdict_of
 from hub.contract import Intake
 from hub.model import LINK, Device, LinkState, Quality, Reading, Words
 from hub.slot import STALE_INTERVALS
@@ -22,6 +23,8 @@ from protocols.modbus import pdu
 
 RETESTS_S = (10.0, 60.0, 600.0, 3600.0)  # rows that a device does not have are tried again after these pauses
 RETEST_ALL_S = 60.0  # but at the latest after this, when it has none: it may be starting
+ALONE_MISSES = 2  # so many in a row, while others of its unit answer, and it is the block's own trouble
+ALONE_LONGEST_S = 60.0  # pauses between the tries of such a block double up to this
 HELD_LEAST_S = 5.0  # an answer may be missing for three intervals; of fast points for so long, for the tries take time
 LINK_SAID_EVERY_S = 10.0
 CHECK_EVERY_S = 30.0  # a question of another shape, which shows whether answers belong to their questions
@@ -42,9 +45,11 @@ class Poll:
     """A block that is read again and again. While a search goes on, `ask` is the search's question."""
 
     __slots__ = (
+        "alone",
         "ask",
         "block",
         "busy",
+        "checks",
         "decoder",
         "due",
         "every_s",
@@ -53,11 +58,13 @@ class Poll:
         "hurried_until",
         "lone",
         "member",
+        "misses",
         "retests",
         "search",
-        "tried",
+        "silent_since",
         "turn",
         "unit",
+        "usual",
     )
 
     def __init__(self, member: Member, block: Block, due: float, lone: bool = False) -> None:
@@ -66,14 +73,17 @@ class Poll:
         self.block = block
         self.ask: Ask = question(block)
         self.decoder = Decoder(member.device.id, block.at, block.fn, block.rows, member.plate.profile.labels)
-        self.turn = Class.PROBE if lone else block.whose_turn
+        self.turn = self.usual = Class.PROBE if lone else block.whose_turn
         self.due = due
         self.every_s = RETESTS_S[0] if lone else block.every_s
         self.lone = lone  # a row that the device does not have, tried again from time to time
         self.retests = 1
         self.heard = -inf  # when it was last read
-        self.tried = 0
+        self.misses = 0  # in a row, since `silent_since`
+        self.silent_since = 0.0
+        self.alone = False  # it is silent while others of its unit answer
         self.busy = 0
+        self.checks: tuple[Ask, ...] | None = None
         self.hurried_from = self.hurried_until = 0.0
         self.search: Search | None = None
 
@@ -82,6 +92,15 @@ class Poll:
         if not verdict.hold or now - self.heard <= max(STALE_INTERVALS * self.every_s, HELD_LEAST_S):
             return verdict
         return _DOWN if verdict is _SILENT else Verdict(Quality.BAD, verdict.why)
+
+    def questions(self) -> tuple[Ask, ...]:
+        """Two small questions about this block whose answers differ in length; none, when it is too short for that."""
+        if self.checks is None:
+            fn, at = self.block.fn, self.block.at
+            least = 9 if fn in BIT_FUNCTIONS else 2
+            enough = self.block.count >= least
+            self.checks = tuple(ask_of(pdu.Read(fn, at, count)) for count in (1, least)) if enough else ()
+        return self.checks
 
 
 def question(block: Block) -> Ask:
@@ -105,8 +124,8 @@ class Member:
         self.last: Ask | None = None  # the last question
         self.rtt_s = 0.0
         self.no_mask = False  # it does not know function 22
-        self._probe: Poll | None = None
-        self._checks = _checks(self.plan())
+        self._present_at = -inf  # when it last answered what is no reading of a block
+        self._probes: deque[Poll] = deque()  # while it is down: who is asked next
         self._said: LinkState | None = None
         self._said_at = 0.0
         self._why_down = NO_ANSWER  # while it is
@@ -129,22 +148,24 @@ class Member:
             agenda.later(poll)
 
     def leave(self) -> None:
-        self._agenda.drop([*self.polls, *self.missing, *([self._probe] if self._probe else [])])
+        self._agenda.drop([*self.polls, *self.missing])
 
     def cut(self, why: Words, at: datetime, now: float) -> None:
         """The line is down."""
         self.leave()
+        if self.breaker.state is not LinkState.DOWN:
+            self._probes.clear()  # else whoever was not asked yet is next
         self.breaker.cut(now)
         self._why_down = why
         if self._said is not LinkState.DOWN:
             self._tell([*self._all_points(Verdict(Quality.BAD, why), at), *self._link(at, now)])
 
     def reach(self, now: float) -> None:
-        """The line is up again: the cheapest question first, everything else once it is answered."""
+        """The line is up again: one question first, everything else once it is answered."""
         self.leave()
         self.check_at = 0.0
         for poll in self.polls:
-            poll.tried = poll.busy = 0
+            poll.busy = 0
         if self.breaker.state is LinkState.DOWN:
             return self._set_probe(max(now, self.breaker.probe_at))
         for poll in self.polls:
@@ -152,19 +173,26 @@ class Member:
         self._retest(now)
 
     def _set_probe(self, due: float) -> None:
-        if self._probe is None:
-            cheapest = min(self.polls or self.missing, key=lambda poll: poll.block.count)
-            self._probe = Poll(self, cheapest.block, due)
-            self._probe.turn = Class.PROBE
-        self._probe.due = due
-        self._agenda.later(self._probe)
+        """Of a unit that is down one block at a time is asked: all in turn, for one that never answers must not hide
+        that the others do; and first those that answered last.
+        """
+        self.leave()
+        if not self._probes:
+            self._probes.extend(sorted(self.polls or self.missing, key=lambda poll: (-poll.heard, poll.block.count)))
+        if self._probes:
+            probe = self._probes[0]
+            self._probes.rotate(-1)
+            probe.search, probe.ask = None, question(probe.block)
+            probe.turn, probe.due = Class.PROBE, due
+            self._agenda.later(probe)
 
     # ---- what came of a question ----------------------------------------------------------------------------------
 
     def answered(self, poll: Poll, data: bytes, at: datetime, now: float) -> None:
         """A usable answer. `data` follows the byte count."""
         poll.heard = now
-        poll.tried = poll.busy = 0
+        if poll.misses or poll.busy:
+            self._well(poll)
         if poll.search is not None:
             self.breaker.answered()
             return self._searched(poll, True, at, now)
@@ -177,10 +205,11 @@ class Member:
         elif poll.lone:
             self._there_after_all(poll, now)
         elif now < poll.hurried_until:
+            poll.turn = Class.READ_BACK
             poll.due = now + (HURRY_S if now - poll.hurried_from < HURRY_CALMS_S else HURRY_LATER_S)
             self._agenda.later(poll)
-        elif poll is not self._probe:
-            poll.turn = poll.block.whose_turn
+        else:
+            poll.turn = poll.usual
             self._agenda.again(poll, now)
         if now - self._said_at >= LINK_SAID_EVERY_S or self._said is not self.breaker.state:
             readings = readings + self._link(at, now)
@@ -189,15 +218,15 @@ class Member:
     def refused(self, poll: Poll, code: int, at: datetime, now: float) -> None:
         """An exception reply: the device is there, and says no."""
         verdict = verdict_of(code)
-        if code in (10, 11):  # said by a gateway: behind it nobody answers
+        if code in GATEWAY:
             return self.silent(poll, NoAnswer("gateway"), at, now, verdict)
-        poll.tried = 0
+        self._present_at = now
+        if poll.misses:
+            self._well(poll, poll.busy)
         if self.breaker.answered():
             return self._resume(now)
         if poll.lone:
             return self._retest_later(poll, now)
-        if poll is self._probe:
-            return
         if code in BUSY_PAUSE_S and poll.busy < BUSY_TRIES:
             poll.busy += 1
             poll.due = now + BUSY_PAUSE_S[code]
@@ -209,31 +238,88 @@ class Member:
         self._tell([*poll.decoder.without(poll.doubt(verdict, now), at), *self._link(at, now)])
         self._agenda.again(poll, now)
 
+    def present(self, at: datetime, now: float) -> bool:
+        """It has answered something that is no poll. Whether it was down: then everything has been planned anew."""
+        self._present_at = now
+        if not self.breaker.answered():
+            return False
+        self._resume(now)
+        self._tell(self._link(at, now))
+        return True
+
     def silent(self, poll: Poll, why: NoAnswer, at: datetime, now: float, verdict: Verdict = _SILENT) -> None:
         """No answer, or none that can be believed."""
-        was = self.breaker.state
         self.suspect = True
-        self.breaker.missed(now)
         self._puzzle(why, now)
+        if not poll.misses:
+            poll.silent_since = now
+        poll.misses += 1
+        was = self.breaker.state
+        if was is not LinkState.DOWN:
+            if self._others_answer(poll):
+                return self._by_itself(poll, verdict, at, now)
+            if self.breaker.misses == Breaker.MISSES_TO_DOWN - 1 and self.ask_another(now):
+                return self._not_read(poll, verdict, at, now)
+        self.breaker.missed(now)
         if self.breaker.state is LinkState.DOWN:
             if was is not LinkState.DOWN:
-                self.leave()
                 down = Verdict(Quality.BAD, verdict.why) if verdict is not _SILENT else _DOWN
                 self._why_down = down.why
                 self._tell([*self._all_points(down, at), *self._link(at, now)])
-            poll.search = None
             return self._set_probe(self.breaker.probe_at)
         for one in self.polls:
             one.turn = Class.PROBE  # behind everybody who answers, until it answers again
         for other in self._agenda.take_back([*self.polls, *self.missing]):  # the rest of its cycle
             self._agenda.again(other, now)
-        if not poll.tried and self.breaker.misses == 1:
-            poll.tried = 1
+        if poll.misses == 1 and self.breaker.misses == 1:
             self._agenda.put(poll)
+            self._tell([*poll.decoder.without(poll.doubt(verdict, now), at), *self._link(at, now)])
         else:
-            poll.tried = 0
-            self._agenda.again(poll, now)
-        self._tell([*([] if poll.lone else poll.decoder.without(poll.doubt(verdict, now), at)), *self._link(at, now)])
+            self._not_read(poll, verdict, at, now)
+
+    def _not_read(self, poll: Poll, verdict: Verdict, at: datetime, now: float) -> None:
+        self._agenda.again(poll, now)
+        self._tell([*poll.decoder.without(poll.doubt(verdict, now), at), *self._link(at, now)])
+
+    # ---- blocks that are silent while others answer ---------------------------------------------------------------
+
+    def _others_answer(self, poll: Poll) -> bool:
+        """Cheap devices do not refuse an address that they do not have: they say nothing."""
+        if poll.lone:
+            return bool(self.polls)
+        heard = max((other.heard for other in self.polls), default=-inf)
+        return poll.misses >= ALONE_MISSES and max(heard, self._present_at) > poll.silent_since
+
+    def ask_another(self, now: float) -> bool:
+        """Before a unit is down, or its line given up, because one block was silent, another is asked; if there is one
+        that is not silent too."""
+        silent = [poll for poll in self.polls if poll.misses and not poll.alone]
+        others = [poll for poll in self.polls if not poll.misses]
+        if self.breaker.state is LinkState.DOWN or len(silent) != 1 or not others:
+            return False
+        witness = max(others, key=lambda poll: poll.heard)
+        self._agenda.drop([witness])
+        witness.due, witness.turn = now, Class.PROBE  # its neighbours wait for one silence, not for two
+        self._agenda.later(witness)
+        return True
+
+    def _by_itself(self, poll: Poll, verdict: Verdict, at: datetime, now: float) -> None:
+        """The trouble of this block alone: its tries grow rare, and its unit is neither down nor wholly well."""
+        if poll.lone:
+            return self._retest_later(poll, now)
+        poll.alone, poll.turn = True, Class.PROBE
+        self.breaker.flaw()
+        pause_s = poll.every_s * 2.0 ** min(poll.misses - ALONE_MISSES, 16)
+        poll.due = now + min(pause_s, max(poll.every_s, ALONE_LONGEST_S))
+        self._agenda.later(poll)
+        self._tell([*poll.decoder.without(poll.doubt(verdict, now), at), *self._link(at, now)])
+
+    def _well(self, poll: Poll, busy: int = 0) -> None:
+        """It answers again."""
+        poll.misses, poll.busy = 0, busy
+        if poll.alone:
+            poll.alone = False
+            self.breaker.flawed = any(other.alone for other in self.polls)
 
     # ---- rows that are not there ----------------------------------------------------------------------------------
 
@@ -325,9 +411,12 @@ class Member:
     def _resume(self, now: float) -> None:
         """The device answers again: everything is read anew."""
         self.leave()
-        self._probe = None
+        self._probes.clear()
         for poll in self.polls:
             poll.due, poll.search, poll.ask = now, None, question(poll.block)
+            poll.turn = Class.READ_BACK if now < poll.hurried_until else poll.usual
+            if not poll.alone:
+                poll.misses = 0
             self._agenda.later(poll)
         self._retest(now)
 
@@ -344,11 +433,18 @@ class Member:
                 poll.due = now
                 self._agenda.later(poll)
 
-    def check_question(self) -> Ask | None:
+    def check_question(self, poll: Poll | None = None) -> Ask | None:
         """A small question whose answer has another length than the last question's: it shows whether answers belong
-        to their questions. None: everything that this device has is of one length."""
+        to their questions. Of the poll's own block, if that is long enough; else of one that answers. None: everything
+        that this device has is of one length.
+        """
         last = self.last
-        return next((ask for ask in self._checks if last is None or (ask.fn, ask.size) != (last.fn, last.size)), None)
+        others = sorted((one for one in self.polls if not one.misses), key=lambda one: -one.heard)
+        for one in [poll, *others] if poll is not None else others:
+            for ask in one.questions():
+                if last is None or (ask.fn, ask.size) != (last.fn, last.size):
+                    return ask
+        return None
 
     # ---- what is said ---------------------------------------------------------------------------------------------
 
@@ -388,12 +484,3 @@ def _by_place(rows: Sequence[Row]) -> list[list[Row]]:
     for row in rows:
         places.setdefault(row.at, []).append(row)
     return list(places.values())
-
-
-def _checks(plan: Sequence[Block]) -> list[Ask]:
-    """Two small questions of different length that the device can answer, if it has two registers side by side."""
-    for block in sorted(plan, key=lambda block: (block.fn in BIT_FUNCTIONS, block.count)):
-        least = 9 if block.fn in BIT_FUNCTIONS else 2
-        if block.count >= least:
-            return [ask_of(pdu.Read(block.fn, block.at, count)) for count in (1, least)]
-    return []

@@ -246,6 +246,7 @@ class Breaker:
         self._pause_s = self.FIRST_PAUSE_S
         self._calm = self.CALM
         self.misses = 0
+        self.flawed = False  # a block of the unit's is silent while others answer: it is not up, and not down
         self.probe_at = 0.0
         self.state = LinkState.UP
 
@@ -255,6 +256,8 @@ class Breaker:
             return False
         was_down = self.state is LinkState.DOWN
         self._calm = 1 if self.misses else self._calm + 1
+        if self.flawed:
+            self._calm = min(self._calm, self.CALM - 1)
         self.misses = 0
         self._pause_s = self.FIRST_PAUSE_S
         self.state = LinkState.UP if self._calm >= self.CALM else LinkState.DEGRADED
@@ -270,6 +273,13 @@ class Breaker:
         self.state = LinkState.DOWN
         self.probe_at = now + self._pause_s
         self._pause_s = min(2 * self._pause_s, self._longest_s)
+
+    def flaw(self) -> None:
+        """A block is silent by itself: that is no miss of the unit's."""
+        self.flawed = True
+        self._calm = min(self._calm, self.CALM - 1)
+        if self.state is LinkState.UP:
+            self.state = LinkState.DEGRADED
 
     def cut(self, now: float) -> None:
         """The line is down, and so is everybody on it; the first probe is due when it is back."""

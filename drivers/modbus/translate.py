@@ -26,6 +26,7 @@ MISSING = Words("modbus.missing")
 JITTER = Words("modbus.jitter")
 NO_ANSWER = Words("modbus.no_answer")
 LINE_DOWN = Words("modbus.line_down")
+GATEWAY = (10, 11)  # exceptions that a gateway says: behind it nobody answers
 
 Look = Callable[[Any], Value]  # from the number in the registers to a point's value; None: no value
 
@@ -53,6 +54,11 @@ def verdict_of(code: int) -> Verdict:
     }.get(code, "modbus.exception")
     hold = key == "modbus.busy"
     return Verdict(Quality.UNCERTAIN if hold else Quality.BAD, Words(key, {"code": code}), hold)
+
+
+def by_gateway(raw: bytes) -> bool:
+    """Whether this answer is a gateway's, which does not reach the unit."""
+    return raw[0] & 0x80 != 0 and raw[1] in GATEWAY
 
 
 # ---- reading ------------------------------------------------------------------------------------------------------

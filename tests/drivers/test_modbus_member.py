@@ -13,7 +13,7 @@ from drivers.modbus.agenda import Agenda
 from drivers.modbus.link import NoAnswer
 from drivers.modbus.member import HELD_LEAST_S, RETESTS_S, Member, Poll
 from drivers.modbus.plan import Breaker, Merging
-from hub.model import Quality, Reading, Words
+from hub.model import LinkState, Quality, Reading, Words
 from tests.drivers.modbus_site import PROFILES, Intake, device
 
 NOON = datetime(2026, 11, 25, 4, tzinfo=UTC)
@@ -72,6 +72,65 @@ class Bench:
 def only(first: int, last: int, what: int) -> Callable[[int, int], int | None]:
     """These registers say this; all others give their values."""
     return lambda at, count: what if at <= last and at + count > first else GIVES
+
+
+@pytest.mark.parametrize("block", [0, 50, 100])
+def test_a_block_that_is_silent_while_others_answer_is_its_own_trouble(block: int):
+    bench = Bench(only(0, 0, GIVES))
+    bench.run(1.0)
+    bench.says = only(block, block + 20, SILENT)
+    bench.run(30.0)
+    assert {reading.value for reading in bench.told("link")} == {LinkState.UP, LinkState.DEGRADED}
+    for other in {0, 50, 100} - {block}:
+        assert len([r for r in bench.told(f"word.w{other}") if r.quality is Quality.GOOD]) > 250
+    tries = [at for at, first in bench.asked if first == block and at > 1.0]
+    assert 5 < len(tries) < 15
+    assert bench.is_now(f"word.w{block}") is Quality.BAD
+    assert bench.intake.value("d", "link") == LinkState.DEGRADED
+    bench.says = only(0, 0, GIVES)
+    bench.run(60.0)
+    assert bench.is_now(f"word.w{block}") is Quality.GOOD
+    assert bench.intake.value("d", "link") == LinkState.UP
+
+
+@pytest.mark.parametrize("block", [0, 50, 100])
+def test_a_unit_that_was_down_comes_back_though_one_of_its_blocks_does_not(block: int):
+    bench = Bench(only(0, 0, GIVES))
+    bench.run(1.0)
+    bench.says = only(0, 400, SILENT)
+    bench.run(20.0)
+    assert bench.intake.value("d", "link") == LinkState.DOWN
+    assert {first for _, first in bench.asked[-3:]} == {0, 50, 100}
+    bench.says = only(block, block + 20, SILENT)
+    bench.run(60.0)
+    assert bench.intake.value("d", "link") == LinkState.DEGRADED
+    for other in {0, 50, 100} - {block}:
+        assert bench.is_now(f"word.w{other}") is Quality.GOOD
+    assert bench.is_now(f"word.w{block}") is Quality.BAD
+
+
+def test_a_unit_whose_blocks_all_fall_silent_is_down_after_two_of_them():
+    bench = Bench(only(0, 0, GIVES))
+    bench.run(1.0)
+    bench.asked.clear()
+    bench.says = only(0, 400, SILENT)
+    while bench.intake.value("d", "link") != LinkState.DOWN:
+        bench.run(0.01)
+    assert len(bench.asked) == 3
+    assert len({first for _, first in bench.asked}) == 2
+
+
+def test_a_device_that_has_none_of_the_registers_is_probed_all_the_same():
+    bench = Bench(only(0, 400, 2))
+    bench.run(5.0)
+    assert bench.member.polls == []
+    bench.says = only(0, 400, SILENT)
+    bench.run(100.0)
+    assert bench.intake.value("d", "link") == LinkState.DOWN
+    bench.says = only(0, 0, GIVES)
+    bench.run(130.0)
+    assert all(bench.is_now(f"word.w{at}") is Quality.GOOD for at in (0, 55, 111))
+    assert bench.member.missing == []
 
 
 def test_registers_that_are_not_there_are_asked_for_ever_more_rarely():

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from random import Random
 
+import pytest
+
 from hub.model import Device, LinkState, Stage
 from protocols.modbus.frames import Frame
 from simulators.modbus.faults import Framing, Piece, Troubled
@@ -74,3 +76,20 @@ async def test_a_poll_that_is_lost_while_a_result_is_awaited_does_not_lose_the_r
                 if receipt.stage is not Stage.UNDELIVERED:  # its own question may be lost too
                     assert receipt.stage is Stage.ACKNOWLEDGED
                 assert CLOCK.monotonic() - begun < 2
+
+
+@pytest.mark.parametrize("block", [0, 60])
+async def test_a_unit_comes_back_after_a_power_cut_though_it_never_answers_for_one_block(block: int):
+    power = [True]
+    deaf = Deaf(lambda fn, at, nth: not power or block <= at < block + 9)
+    async with serving({1: Unit(Registers(), deaf)}) as server:
+        one = device("d", f"modbus+tcp://127.0.0.1:{server.port}/1", "watched")
+        async with driving([one], **QUICK) as (_, intake):
+            for cut in range(2):
+                await until(lambda: intake.value("d", f"word.w{60 - block}") is not None)
+                await asyncio.sleep(0.3)
+                assert intake.value("d", "link") == LinkState.DEGRADED
+                if not cut:
+                    power.clear()
+                    await until(lambda: intake.value("d", "link") == LinkState.DOWN)
+                    power.append(True)
