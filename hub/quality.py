@@ -77,7 +77,7 @@ def silence(slot: Slot, silent_s: float) -> tuple[Quality, Words] | None:
 
 def _is_stuck(slot: Slot, value: Value, heard: float) -> bool:
     """A live sensor that does not move at all for long is believed less."""
-    return heard >= slot.stuck_at and value == slot.value
+    return heard >= slot.stuck_at and value == slot.newest_value
 
 
 def _possible(slot: Slot, value: Value) -> Judged:

@@ -82,10 +82,10 @@ class Slot:
         The last good value is kept when it stops being good. `heard` inf: nothing was heard, and once something is, the
         time that it may stay unmoved begins anew.
         """
-        moved = value != self.value
+        moved = value is not None and value != self.newest_value  # that it is away for a moment is no movement
         if moved or self.stuck_at == inf or heard == inf:
             self.stuck_at = inf if self.stuck_after_s == inf else heard + self.stuck_after_s
-        if not moved and quality is self.quality and why == self.why:
+        if value == self.value and quality is self.quality and why == self.why:
             return False
         if self.quality is Quality.GOOD and quality is not Quality.GOOD:
             self.was_good, self.was_good_at = self.value, self.at
@@ -94,6 +94,11 @@ class Slot:
         self.quality = quality
         self.why = why
         return True
+
+    @property
+    def newest_value(self) -> Value:
+        """The value, or the last good one while there is none."""
+        return self.was_good if self.value is None else self.value
 
     @property
     def last_good(self) -> Value:

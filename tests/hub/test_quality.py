@@ -152,6 +152,18 @@ async def test_a_sensor_that_does_not_move_is_believed_less_until_it_moves():
     assert (slot.quality, slot.why) == (GOOD, None)
 
 
+async def test_a_sensor_that_is_not_read_now_and_then_looks_stuck_all_the_same():
+    hub, _, clock = small_hub(NoRules(), KINDS)
+    slot = hub.members[STATION.id].slots["level"]
+    for minute in range(32):
+        more = {"quality": UNCERTAIN, "why": Words("modbus.busy")} if minute % 2 else {}
+        hub.take([reading("level", None if minute % 2 else 2.0, 60 * minute, **more)])
+        assert slot.newest_value == 2.0
+        await clock.advance(60)
+    hub.take([reading("level", 2.0, 60 * 32)])
+    assert slot.why == Words("quality.stuck", {"minutes": 32})
+
+
 async def test_a_late_reading_does_not_make_a_sensor_look_stuck_or_alive():
     hub, _, clock = small_hub(NoRules(), KINDS)
     slot = hub.members[STATION.id].slots["level"]
