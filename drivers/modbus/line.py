@@ -268,6 +268,8 @@ class Line:
             reply = await link.ask(poll.unit, ask, self.timing.timeout_s)
         except NoAnswer as silence:
             return self._silence(link, poll, silence)
+        if self.members.get(member.device.id) is not member:
+            return  # it left while it was asked
         now = clock.monotonic()
         member.rtt_s = now - begun
         self._heard(now, now - begun)
@@ -398,8 +400,8 @@ class Line:
         """A poll was not answered."""
         now = self._clock.monotonic()
         self._free_at = now
-        if isinstance(silence, LinkLost):
-            return  # when the line is up again, everything is planned anew
+        if isinstance(silence, LinkLost) or self.members.get(poll.member.device.id) is not poll.member:
+            return  # when the line is up again, everything is planned anew; and who has left is not asked again
         self.agenda.hold(poll.unit, now + self._quiet_s(link))
         poll.member.silent(poll, silence, self._clock.now(), now)
         if poll.member.breaker.misses:  # of the unit, and not of one of its blocks alone

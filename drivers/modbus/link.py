@@ -200,6 +200,7 @@ class Link(asyncio.Protocol):
         self.closed = True
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(LinkLost(why, b"".join(self._raw)))
+            self._answer.exception()  # who asked may have been called off in the same moment
         if self._timer is not None:
             self._timer.cancel()
         self.on_lost()
