@@ -76,7 +76,7 @@ export function Value({ reading, big, reason, href }) {
   `;
   return html`
     ${href ? html`<a class="plain" href=${href}>${text}</a>` : text}
-    ${bad && lastGoodAt && html` <${LastGood} point=${point} value=${lastGood} at=${lastGoodAt} />`}
+    ${!known && lastGoodAt && html` <${LastGood} point=${point} value=${lastGood} at=${lastGoodAt} />`}
     ${reason && because && html` <span class="small muted">${because}</span>`}
   `;
 }
