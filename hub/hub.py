@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import heapq
 import secrets
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from itertools import groupby
 from math import inf, nan
 from typing import Any, Protocol
@@ -60,7 +60,7 @@ class History(Protocol):
 
     def number(self, device: str, point: str, kind: Kind, unit: str, area: str = "") -> int: ...
     def code(self, series: int, text: str) -> int: ...
-    def offer(self, at_us: int, series: list[int], values: list[Any], qualities: list[int]) -> None: ...
+    def offer(self, at_us: int, series: Iterable[int], values: list[Any], qualities: Iterable[int]) -> None: ...
 
 
 class NotLive(LookupError):
@@ -84,8 +84,8 @@ class Hand:
     def __init__(self, slots: list[Slot]) -> None:
         self.slots = slots
         self.points = [slot.point.key for slot in slots]
-        self.series = [slot.series for slot in slots]
-        self.good: list[int] = [GOOD] * len(slots)
+        self.series = array("i", [slot.series for slot in slots])
+        self.good = array("B", [GOOD] * len(slots))
 
 
 class Member:
@@ -225,7 +225,7 @@ class Hub:
         newest = at >= member.newest or from_wrong_clock(member.newest, received_at)
         if newest:
             member.newest = at
-        in_time = GOOD if newest and ahead is None and aged is None else None
+        calm = True if newest and ahead is None and aged is None else None
         heard = self.clock.monotonic()
         moment = (at, received_at, heard)
         values: list[Any] = []
@@ -234,13 +234,12 @@ class Hub:
         for reading, slot in zip(readings, hand.slots, strict=True):
             value = reading.value
             # Good before and good now is by far the usual case; it is decided here, and cheaply.
-            usual = slot.quality is in_time and reading.quality is GOOD and reading.why is slot.why
-            usual = usual and heard < slot.stuck_at
+            usual = slot.calm is calm and reading.why is None and reading.quality is GOOD and heard < slot.stuck_at
             if usual and value == slot.value:
                 values.append(slot.stored)
             elif usual and slot.plain and value.__class__ in NUMBERS and slot.low <= value <= slot.high:  # type: ignore[operator]
                 slot.value = slot.stored = value
-                if slot.stuck_after_s < inf:
+                if slot.sticks:
                     slot.stuck_at = heard + slot.stuck_after_s
                 values.append(value)
                 changed.append(slot)
@@ -255,7 +254,7 @@ class Hub:
                     self.counts["late"] += 1
                     continue
             slot.moment = moment
-        qualities: list[int] = [doubts.get(n, GOOD) for n in range(len(values))] if doubts else hand.good
+        qualities = array("B", [doubts.get(n, GOOD) for n in range(len(values))]) if doubts else hand.good
         self._history.offer((at - EPOCH) // MICROSECOND, hand.series, values, qualities)
         if doubts and any(slot.heard + slot.stale_after_s < member.check_at for slot in changed):
             self._watch_silence(member)  # a point was not waited for, and now it is
@@ -290,7 +289,7 @@ class Hub:
             self.on_proof(member)
         if changed:
             for watcher in self._watchers:
-                guarded(WATCHER, partial(watcher.readings, member.device.id, changed))
+                guarded(WATCHER, watcher.readings, member.device.id, changed)
 
     def _stored(self, slot: Slot, value: Value) -> Any:
         """The number that the historian keeps for a value: an enum's code, a text's code, NaN for no value."""
@@ -397,7 +396,7 @@ class Hub:
         alarm = self.book.apply(change)
         if alarm is not None:
             for watcher in self._watchers:
-                guarded(WATCHER, partial(watcher.alarm, alarm))
+                guarded(WATCHER, watcher.alarm, alarm)
         return alarm
 
     async def acknowledge(self, alarm: str, by: str, note: str = "") -> Alarm:
@@ -441,7 +440,7 @@ class Hub:
     def tell(self, record: CommandRecord) -> None:
         """A command has a new receipt."""
         for watcher in self._watchers:
-            guarded(WATCHER, partial(watcher.command, record))
+            guarded(WATCHER, watcher.command, record)
 
     def puzzled_by(self, address: str, raw: bytes, why: Words) -> None:
         self.counts["puzzles"] += 1

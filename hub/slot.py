@@ -23,6 +23,7 @@ class Slot:
     """
 
     __slots__ = (
+        "calm",
         "codes",
         "device",
         "high",
@@ -33,6 +34,7 @@ class Slot:
         "quality",
         "series",
         "stale_after_s",
+        "sticks",
         "stored",
         "stuck_after_s",
         "stuck_at",
@@ -50,6 +52,7 @@ class Slot:
         self.plain = point.kind is Kind.NUMBER  # a GOOD value inside low..high needs no further judgement
         self.codes: dict[str, int] = {label: code for code, label in point.labels.items()}
         self.stale_after_s = STALE_INTERVALS * point.interval_s
+        self.sticks = point.stuck_after_s is not None
         self.stuck_after_s = inf if point.stuck_after_s is None else point.stuck_after_s
         self.low = -LARGEST if point.low is None else point.low
         self.high = LARGEST if point.high is None else point.high
@@ -57,6 +60,7 @@ class Slot:
         self.stored: Any = nan  # what the historian keeps for `value`
         self.moment = NEVER  # `at`, `received_at` and `heard` of the last reading, good or not
         self.stuck_at = inf  # monotonic seconds at which it has not moved for stuck_after_s
+        self.calm = False  # GOOD, and nothing is to be said of it
         self.quality = Quality.BAD
         self.why: Words | None = NO_DATA_YET
         self.was_good: Value = None  # the last good value, kept when it stopped being good
@@ -93,6 +97,7 @@ class Slot:
         self.stored = stored
         self.quality = quality
         self.why = why
+        self.calm = quality is Quality.GOOD and why is None
         return True
 
     @property

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -92,7 +91,7 @@ class Supervisor:
             if me.cancelling():
                 return  # it failed while it was being ended
             if on_failure is not None:
-                guarded(f"what {health.name} does about it", partial(on_failure, health.error))
+                guarded(f"what {health.name} does about it", on_failure, health.error)
             if self._clock.monotonic() - started > CALM_AFTER_S:
                 pause_s = FIRST_PAUSE_S
             health.restarts += 1
@@ -100,10 +99,10 @@ class Supervisor:
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
 
-def guarded(name: str, do: Callable[[], None]) -> str:
+def guarded(name: str, do: Callable[..., None], *args: Any) -> str:
     """Do this, for one of many whose failure must not reach the others. Why it failed, or ""; the log has it too."""
     try:
-        do()
+        do(*args)
     except Exception as error:
         log.exception("%s failed", name)
         return f"{type(error).__name__}: {error}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Sequence
-from functools import partial
 from random import Random
 
 from drivers.modbus import profile
@@ -114,7 +113,7 @@ class ModbusDriver:
             for line in self.lines.values():
                 line.leave(device.id)
             why = Words("modbus.device_failed", {"error": error})
-            guarded("modbus: saying so", partial(intake.puzzled_by, device.address, b"", why))
+            guarded("modbus: saying so", intake.puzzled_by, device.address, b"", why)
 
     def _take_in(self, device: Device, intake: Intake) -> None:
         place, unit = parse(device.address)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from functools import partial
 from math import inf
 from random import Random
 from typing import Any, Generic, Protocol, TypeVar
@@ -207,7 +206,7 @@ class Line:
         self._why_down = why = Words("modbus.line_failed", {"error": error})
         at, now = self._clock.now(), self._clock.monotonic()
         for member in self.members.values():  # one of them may be why
-            guarded(f"{self.name}: {member.device.id}", partial(member.cut, why, at, now))
+            guarded(f"{self.name}: {member.device.id}", member.cut, why, at, now)
         self._fail_waiting(LineDown(why))
 
     async def _use(self, link: Link) -> None:
