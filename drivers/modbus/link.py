@@ -333,9 +333,10 @@ class SerialPort(Struct, frozen=True):
 async def open_tcp(host: str, port: int, framing: Framing, timeout_s: float, tls: ssl.SSLContext | None = None) -> Link:
     """A connection over TCP or TLS. Raises OSError or TimeoutError."""
     loop = asyncio.get_running_loop()
-    connecting = loop.create_connection(lambda: Link(framing), host, port, ssl=tls)
     try:
-        _, link = await asyncio.wait_for(connecting, timeout_s)
+        # Not wait_for: in Python 3.11 it loses a cancellation that comes in the moment in which the connection does.
+        async with asyncio.timeout(timeout_s):
+            _, link = await loop.create_connection(lambda: Link(framing), host, port, ssl=tls)
     except ValueError as error:  # a name that cannot be looked up (UnicodeError)
         raise OSError(str(error)) from error
     return link

@@ -120,3 +120,21 @@ async def test_a_device_that_moves_to_another_line_leaves_nobody_behind():
             assert [*driver.lines] == [f"tcp://127.0.0.1:{other.port}"]
         await asyncio.sleep(0)
         await until(lambda: other.connections == 0)
+
+
+async def test_a_connection_that_is_called_off_in_any_moment_is_called_off():
+    """Also in the moment in which it comes about: a hub that stops then must not wait for it for ever."""
+    async with serving({1: Unit(Registers())}) as server:
+        for turns in range(60):
+            opening = asyncio.create_task(open_tcp("127.0.0.1", server.port, Framing.MBAP, 1.0))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if opening.done():
+                opening.result().close()
+                break
+            opening.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await opening
+        else:
+            pytest.fail("it never came about")
+        await until(lambda: server.connections == 0)
