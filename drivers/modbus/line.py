@@ -267,11 +267,11 @@ class Line:
             reply = await link.ask(poll.unit, ask, self.timing.timeout_s)
         except NoAnswer as silence:
             return self._silence(link, poll, silence)
-        if self.members.get(member.device.id) is not member:
-            return  # it left while it was asked
         now = clock.monotonic()
         member.rtt_s = now - begun
         self._heard(now, now - begun)
+        if self.members.get(member.device.id) is not member:
+            return  # it left while it was asked
         if reply[0] == ask.fn:
             member.answered(poll, reply[2:], clock.now(), now)
         else:
@@ -391,17 +391,18 @@ class Line:
             now = self._clock.monotonic()
             self._heard(now, now - begun)
             was_down = not by_gateway(raw) and member.present(self._clock.now(), now)
-        member.suspect = False
-        member.check_at = self._clock.monotonic() + CHECK_EVERY_S
+        member.suspect, member.check_at = False, self._clock.monotonic() + CHECK_EVERY_S
         return was_down
 
     def _silence(self, link: Link, poll: Poll, silence: NoAnswer) -> None:
         """A poll was not answered."""
         now = self._clock.monotonic()
         self._free_at = now
-        if isinstance(silence, LinkLost) or self.members.get(poll.member.device.id) is not poll.member:
-            return  # when the line is up again, everything is planned anew; and who has left is not asked again
-        self.agenda.hold(poll.unit, now + self._quiet_s(link))
+        if isinstance(silence, LinkLost):
+            return  # when the line is up again, everything is planned anew
+        self.agenda.hold(poll.unit, now + self._quiet_s(link))  # a late answer is nobody's, whoever has this unit next
+        if self.members.get(poll.member.device.id) is not poll.member:
+            return  # it left while it was asked
         poll.member.silent(poll, silence, self._clock.now(), now)
         if poll.member.breaker.misses:  # of the unit, and not of one of its blocks alone
             self._silent.add(poll.unit)
