@@ -42,10 +42,7 @@ class Outbox:
 
     def put(self, *entries: Any) -> asyncio.Future[int]:
         """Done when these are on the disk, or with LedgerUnavailable when they are kept until they can be."""
-        self._land()
-        if self._ledger.healthy:
-            self._hand_over()
-        if not self._kept and self._ledger.healthy:
+        if not self.flush() and self._ledger.healthy:
             return self._write(entries)
         self._keep(entries)
         refused: asyncio.Future[int] = asyncio.get_running_loop().create_future()
