@@ -80,8 +80,7 @@ def slots(points: dict[str, Point], device: str = "ps") -> dict[str, Slot]:
 
 def put(where: dict[str, Slot], values: dict[str, Any], at: datetime) -> None:
     for key, value in values.items():
-        slot = where[key]
-        slot.value, slot.quality, slot.moment = value, Quality.GOOD, (at, at, 0.0)
+        where[key].put(value, Quality.GOOD, at)
 
 
 def evaluations() -> float:

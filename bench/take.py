@@ -46,6 +46,7 @@ PACED_S, PACED, BEAT_S = 20, 50_000, 0.01
 TAKE_NS, LAG_MS = 800.0, 20.0
 SLOW = ("link", "plc.table_version", "setting.duty_order", "setting.rotation", "pump1.starts", "pump2.starts")
 USUAL: dict[str, Any] = {  # a station on a calm day: no alarm stands
+    "link": "up",
     "inlet.level": 1.9,
     "outlet.level": 4.0,
     "outlet.pressure": 0.3,
@@ -80,6 +81,7 @@ class County:
     def __init__(self, hub: Hub, book: Book, collector: Collector, bus: Bus) -> None:
         self.hub, self.book, self.collector, self.bus = hub, book, collector, bus
         plate = profile.load().plate("ps-2026", {"pumps": PUMPS}).nameplate
+        self.slow = [p for key, p in plate.points.items() if key.startswith(SLOW)]
         self.points = [p for key, p in plate.points.items() if not key.startswith(SLOW)][: HAND * HANDS_EACH]
         self.moves = [p.kind is Kind.NUMBER and not p.key.startswith(STILL) for p in self.points]
         self.values = [usual(point) for point in self.points]
@@ -87,6 +89,12 @@ class County:
         self._random = Random(1)
         for n, id in enumerate(self.ids):
             hub.adopt(Device(id, id, "pump_station", f"modbus+tcp://127.0.0.1:{n + 1}/1", "ps-2026"), plate)
+
+    def begin(self) -> None:
+        """What is read or said rarely, the link above all."""
+        now = self.hub.clock.now()
+        for id in self.ids:
+            self.hub.take([Reading(id, point.key, usual(point), now, now) for point in self.slow])
 
     def hand(self, number: int, now: datetime) -> list[Reading]:
         """One poll: 20 readings of one station, of one instant."""
@@ -152,6 +160,7 @@ async def one_by_one(it: County, rounds: int = ROUNDS) -> tuple[float, float, fl
     hands, readings = STATIONS * HANDS_EACH, STATIONS * HANDS_EACH * HAND
     carry, take, now = carry_only(), it.hub.take, time.thread_time_ns
     bare, taken, whole, made = [], [], [], []
+    it.begin()
     polls = [struct.pack(f">{HAND}h", *range(n % 99, n % 99 + HAND)) for n in range(hands)]
     for turn in range(rounds + 2):
         bare_ns = taken_ns = made_ns = 0
@@ -192,6 +201,7 @@ async def paced(it: County) -> tuple[float, list[float], float]:
             it.hub.tick()
 
     jobs = [asyncio.ensure_future(job()) for job in (watch_the_loop, tick)]
+    it.begin()
     started, cpu, hands, before = time.perf_counter(), time.process_time(), 0, it.hub.counts["readings"]
     while (passed_s := time.perf_counter() - started) < PACED_S:
         due = int(passed_s * PACED / HAND)

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from hub.alarms import AlarmBook
 from hub.clock import Clock
 from hub.contract import Finding, Hold, Judgement, Watcher
+from hub.hand import NUMBERS, Hand, woken
 from hub.model import (
     Alarm,
     AlarmChange,
@@ -39,7 +40,7 @@ from hub.model import (
 )
 from hub.outbox import Chronicle, Outbox
 from hub.quality import from_wrong_clock, judge, silence, when
-from hub.slot import Slot
+from hub.slot import Heard, Slot
 from hub.supervise import guarded
 
 MAX_PUZZLES = 500  # the newest things that could not be read, kept for the console
@@ -50,7 +51,6 @@ RULE_GONE = "规则已删除或改名 · its rule is gone"
 DEVICE_GONE = "设备已移除 · the device is gone"
 LOOK_AGAIN_S = 1.0  # a device's silence is looked at so often at most
 GOOD = Quality.GOOD
-NUMBERS = frozenset({float, int})
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -74,18 +74,6 @@ class Puzzle(Struct, frozen=True):
     at: datetime
     raw: bytes
     why: Words
-
-
-class Hand:
-    """The points that a device gives at once, as it did before: what is to be known of them is known beforehand."""
-
-    __slots__ = ("good", "points", "series", "slots")
-
-    def __init__(self, slots: list[Slot]) -> None:
-        self.slots = slots
-        self.points = [slot.point.key for slot in slots]
-        self.series = array("i", [slot.series for slot in slots])
-        self.good = array("B", [GOOD] * len(slots))
 
 
 class Member:
@@ -196,16 +184,34 @@ class Hub:
         """
         if not readings:
             return
-        device, at = readings[0].device, readings[0].at
-        count = len(readings)
-        self.counts["readings"] += count
-        if [it.at for it in readings].count(at) == count and [it.device for it in readings].count(device) == count:
-            self._take(readings)
-        else:
-            for _, group in groupby(readings, key=lambda it: (it.device, it.at)):
-                self._take(list(group))
+        self.counts["readings"] += len(readings)
+        member = self.members.get(readings[0].device)
+        hand = None if member is None else member.hands.get(readings[0].point)
+        values = None if hand is None else hand.values(readings)
+        if values is not None:
+            self._take_hand(member, hand, readings, values)  # type: ignore[arg-type]
+            return
+        for _, group in groupby(readings, key=lambda it: (it.device, it.at)):
+            self._take(list(group))
 
-    def _take(self, readings: Sequence[Reading]) -> None:
+    def _take_hand(self, member: Member, hand: Hand, readings: Sequence[Reading], values: list[Value]) -> None:
+        """Take a hand of GOOD readings: good before and good now is by far the usual case, and decided column by
+        column; what is not usual goes on to be weighed.
+        """
+        at, received_at = readings[0].at, readings[0].received_at
+        changed: list[Slot] = []
+        if at >= member.newest and (at is received_at or when(at, received_at) == (at, None, None)):
+            now = self.clock.monotonic()
+            changed, calm = hand.calmly(values, now)
+            if calm:
+                hand.heard((at, received_at, now))
+                member.newest = at
+                self._history.offer((at - EPOCH) // MICROSECOND, hand.series, hand.stored(values), hand.good)
+                self._after(member, at, changed, hand.woken(changed) if changed else ())
+                return
+        self._take_one_by_one(member, hand, readings, changed)
+
+    def _take(self, readings: list[Reading]) -> None:
         """Take readings that share their device and instant."""
         first = readings[0]
         member = self.members.get(first.device)
@@ -220,32 +226,34 @@ class Hub:
             if not readings:
                 return
             hand = member.hands[first.point] = Hand([member.slots[it.point] for it in readings])
-        received_at = first.received_at
-        at, ahead, aged = (first.at, None, None) if first.at is received_at else when(first.at, received_at)
+        self._take_one_by_one(member, hand, readings, [])
+
+    def _take_one_by_one(self, member: Member, hand: Hand, readings: Sequence[Reading], changed: list[Slot]) -> None:
+        """Weigh each reading of a hand; `changed` were taken on already."""
+        received_at = readings[0].received_at
+        at, ahead, aged = when(readings[0].at, received_at)
         newest = at >= member.newest or from_wrong_clock(member.newest, received_at)
         if newest:
             member.newest = at
         calm = True if newest and ahead is None and aged is None else None
-        heard = self.clock.monotonic()
-        moment = (at, received_at, heard)
+        now = self.clock.monotonic()
+        heard = Heard((at, received_at, now))
         values: list[Any] = []
         doubts: dict[int, Quality] = {}  # place in the hand -> its quality, when it is not GOOD
-        changed: list[Slot] = []
         for reading, slot in zip(readings, hand.slots, strict=True):
             value = reading.value
-            # Good before and good now is by far the usual case; it is decided here, and cheaply.
-            usual = slot.calm is calm and reading.why is None and reading.quality is GOOD and heard < slot.stuck_at
+            usual = slot.calm is calm and reading.why is None and reading.quality is GOOD and now < slot.stuck_at
             if usual and value == slot.value:
-                values.append(slot.stored)
-            elif usual and slot.plain and value.__class__ in NUMBERS and slot.low <= value <= slot.high:  # type: ignore[operator]
-                slot.value = slot.stored = value
-                if slot.sticks:
-                    slot.stuck_at = heard + slot.stuck_after_s
+                values.append(value if slot.plain else slot.stored)
+            elif usual and value.__class__ in NUMBERS and slot.valid_low <= value <= slot.valid_high:  # type: ignore[operator]
+                slot.value = slot.trusted = value
+                if slot.stuck_at != inf:
+                    slot.stuck_at = now + slot.stuck_after_s
                 values.append(value)
                 changed.append(slot)
             else:
                 late = not newest and slot.at is not None and at < slot.at
-                stored, quality, news = self._weigh(slot, reading, heard, ahead, aged, late)
+                stored, quality, news = self._weigh(slot, reading, now, ahead, aged, late)
                 doubts[len(values)] = quality
                 values.append(stored)
                 if news:
@@ -253,12 +261,13 @@ class Hub:
                 if late:
                     self.counts["late"] += 1
                     continue
-            slot.moment = moment
+            slot.hear(heard)
+        hand.settle(heard)
         qualities = array("B", [doubts.get(n, GOOD) for n in range(len(values))]) if doubts else hand.good
         self._history.offer((at - EPOCH) // MICROSECOND, hand.series, values, qualities)
         if doubts and any(slot.heard + slot.stale_after_s < member.check_at for slot in changed):
             self._watch_silence(member)  # a point was not waited for, and now it is
-        self._after(member, at, changed)
+        self._after(member, at, changed, woken(changed))
 
     def _weigh(
         self, slot: Slot, reading: Reading, heard: float, ahead: Words | None, aged: Words | None, late: bool
@@ -274,13 +283,12 @@ class Hub:
             return stored, quality, slot.change(value, stored, Quality.UNCERTAIN, aged, heard)
         return stored, quality, slot.change(value, stored, quality, why, heard)
 
-    def _after(self, member: Member, at: datetime, changed: list[Slot]) -> None:
+    def _after(self, member: Member, at: datetime, changed: list[Slot], tokens: Iterable[Any]) -> None:
         """Rules, ledger, dispatch, watchers: what follows from new readings. What repeats what is known can change no
         judgement, so it wakes nobody but those who wait for time to pass.
         """
-        tokens = {token: None for slot in changed for token in slot.wakes}
         if at >= member.newest and (restless := self._judgement.restless(member.device.id)):
-            tokens.update(restless)  # not by a late hand: its time has been judged already
+            tokens = {**dict.fromkeys(tokens), **restless}  # not by a late hand: its time has been judged already
             self._look_at_clock(self.clock.now(), self.clock.monotonic())
         if tokens:
             for finding in self._judgement.step(tokens, at):
@@ -336,7 +344,7 @@ class Hub:
         if changed:
             at_us = (now - EPOCH) // MICROSECOND
             self._history.offer(at_us, [s.series for s in changed], [nan] * len(changed), [s.quality for s in changed])
-            self._after(member, now, changed)
+            self._after(member, now, changed, woken(changed))
         self._watch_silence(member)
 
     def _watch_silence(self, member: Member) -> None:

@@ -1,6 +1,6 @@
 """How far a reading can be believed: kind, range, clock, stuck sensor, silence. Pure; the hub asks on every reading.
 
-The common case (nothing changed, or a GOOD number in its range) is decided in Hub._take itself; the rest comes here.
+The common case (nothing changed, or a GOOD number in its range) is decided in hub/hand.py; the rest comes here.
 """
 
 from __future__ import annotations
@@ -106,10 +106,10 @@ def _in_range(slot: Slot, value: float) -> Judged:
     """A number that cannot be true is shown, never believed. NaN and infinity are no value at all."""
     if not -LARGEST <= value <= LARGEST:
         return None, Quality.BAD, Words("quality.no_value")
-    if slot.low <= value <= slot.high:
+    if slot.valid_low <= value <= slot.valid_high:
         return value, Quality.GOOD, None
-    low = "−∞" if slot.low == -LARGEST else slot.low
-    high = "∞" if slot.high == LARGEST else slot.high
+    low = "−∞" if slot.valid_low == -LARGEST else slot.valid_low
+    high = "∞" if slot.valid_high == LARGEST else slot.valid_high
     args = {"value": value, "low": low, "high": high, "unit": slot.point.unit}
     return value, Quality.BAD, Words("quality.out_of_range", args)
 

@@ -4,40 +4,52 @@ from __future__ import annotations
 
 from datetime import datetime
 from math import inf, nan
-from sys import float_info
 from typing import Any
 
 from hub.model import Kind, Point, Quality, Value, Words
 
 STALE_INTERVALS = 3  # a point is expected every interval_s; silence of so many of them makes it stale
-LARGEST = float_info.max  # what is beyond is no number of this world: infinity, or an integer no float can hold
+LARGEST = 1e30  # a number beyond this is no measurement
 Moment = tuple[datetime | None, datetime | None, float]
 NEVER: Moment = (None, None, -inf)
 NO_DATA_YET = Words("quality.no_data_yet")
 
 
+class Heard:
+    """The moment of the last reading: `at`, `received_at`, monotonic seconds. Points that are read together share it.
+
+    `calm` is for the hand that they are read in (hub/hand.py), and ends when one of them is taken or changed alone.
+    """
+
+    __slots__ = ("calm", "moment")
+
+    def __init__(self, moment: Moment = NEVER) -> None:
+        self.moment = moment
+        self.calm = False
+
+
 class Slot:
     """The latest reading of a point. Mutable on purpose: one per point for the life of the device.
 
-    Rules bind to slots directly and must treat `value` as unknown unless `quality` is GOOD.
+    Rules bind to slots directly and read `trusted`: the value while it can be believed, else None.
     """
 
     __slots__ = (
         "calm",
         "codes",
         "device",
-        "high",
-        "low",
-        "moment",
+        "heard_in",
         "plain",
         "point",
         "quality",
         "series",
         "stale_after_s",
-        "sticks",
         "stored",
         "stuck_after_s",
         "stuck_at",
+        "trusted",
+        "valid_high",
+        "valid_low",
         "value",
         "wakes",
         "was_good",
@@ -52,13 +64,14 @@ class Slot:
         self.plain = point.kind is Kind.NUMBER  # a GOOD value inside low..high needs no further judgement
         self.codes: dict[str, int] = {label: code for code, label in point.labels.items()}
         self.stale_after_s = STALE_INTERVALS * point.interval_s
-        self.sticks = point.stuck_after_s is not None
         self.stuck_after_s = inf if point.stuck_after_s is None else point.stuck_after_s
-        self.low = -LARGEST if point.low is None else point.low
-        self.high = LARGEST if point.high is None else point.high
+        # In the range of what is no number is nothing.
+        self.valid_low = inf if not self.plain else -LARGEST if point.low is None else point.low
+        self.valid_high = -inf if not self.plain else LARGEST if point.high is None else point.high
         self.value: Value = None
-        self.stored: Any = nan  # what the historian keeps for `value`
-        self.moment = NEVER  # `at`, `received_at` and `heard` of the last reading, good or not
+        self.trusted: Value = None  # the value when it is GOOD, of its kind and of this world
+        self.stored: Any = nan  # what the historian keeps for `value`; not kept up for plain ones
+        self.heard_in = Heard()  # the moment of the last reading, good or not
         self.stuck_at = inf  # monotonic seconds at which it has not moved for stuck_after_s
         self.calm = False  # GOOD, and nothing is to be said of it
         self.quality = Quality.BAD
@@ -69,16 +82,21 @@ class Slot:
 
     @property
     def at(self) -> datetime | None:
-        return self.moment[0]
+        return self.heard_in.moment[0]
 
     @property
     def received_at(self) -> datetime | None:
-        return self.moment[1]
+        return self.heard_in.moment[1]
 
     @property
     def heard(self) -> float:
         """Monotonic seconds."""
-        return self.moment[2]
+        return self.heard_in.moment[2]
+
+    def hear(self, heard: Heard) -> None:
+        """It was read in this moment, which it shares with the others that were."""
+        self.heard_in.calm = False
+        self.heard_in = heard
 
     def change(self, value: Value, stored: Any, quality: Quality, why: Words | None, heard: float) -> bool:
         """Take this on; whether value, quality or reason are others than before.
@@ -98,7 +116,27 @@ class Slot:
         self.quality = quality
         self.why = why
         self.calm = quality is Quality.GOOD and why is None
+        self.trusted = self._worth(value) if quality is Quality.GOOD else None
+        self.heard_in.calm = False
         return True
+
+    def put(self, value: Value, quality: Quality, at: datetime, received_at: datetime | None = None) -> None:
+        """Take on a reading as it is, unjudged: for the tables that prove rules."""
+        self.change(value, value, quality, None, self.heard)
+        self.hear(Heard((at, received_at or at, self.heard)))
+
+    def _worth(self, value: Value) -> Value:
+        """What rules may make of a GOOD value: on and off are True and False, what is not of its kind is nothing."""
+        match self.point.kind:
+            case Kind.NUMBER:
+                measured = isinstance(value, float | int) and -LARGEST < value < LARGEST
+                return value if measured else None
+            case Kind.BOOL:
+                return True if value == 1 else False if value == 0 else None
+            case Kind.POSITION:
+                return value
+            case _:
+                return value if isinstance(value, str) else None
 
     @property
     def newest_value(self) -> Value:

@@ -15,6 +15,8 @@ from rules.engine import Instance, Phase
 from rules.errors import BadRule
 from rules.rule import Rule
 
+NORMAL = Phase.NORMAL
+
 
 class Blind(Struct, frozen=True):
     """A rule that cannot be judged now, and for want of which points: (point, quality, why)."""
@@ -117,7 +119,7 @@ class Book:
         """Judge the woken rules at the time of the readings that woke them."""
         found: list[Finding] = []
         for it in tokens:
-            if it.phase is Phase.NORMAL and it.when() is not True:  # the usual case by far
+            if it.phase is NORMAL and it.when() is not True:  # the usual case by far
                 if it.restless:
                     self._rest(it)
                 continue

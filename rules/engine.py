@@ -127,7 +127,7 @@ class Instance:
         """The slots for want of which it cannot judge now; empty when it can."""
         if (self.ended() if self.raised else self.when()) is not None:
             return []
-        return [slot for slot in self.reads() if slot.quality is not Quality.GOOD or not _is_value(slot.value)]
+        return [slot for slot in self.reads() if slot.trusted is None]
 
     def finding(self, event: AlarmEvent, at: datetime) -> Finding:
         raised = event is AlarmEvent.RAISED
@@ -185,7 +185,3 @@ class Instance:
         points = {key: slot.point for key in condition.reads(self.part) if (slot := self.slots.get(key)) is not None}
         checked = condition.on(points, self.part, self.device.id)
         return checked.bind([self.slots[key] for key in condition.reads(self.part)])
-
-
-def _is_value(value: object) -> bool:
-    return value is not None and value == value

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from math import inf
 from typing import Any
 
-from hub.model import Kind, Quality
-from hub.slot import Slot
+from hub.model import Kind
+from hub.slot import LARGEST, Slot
 
-LARGEST = 1e30  # a measured number beyond this is no measurement
 LARGEST_RESULT = 1e300  # a calculated one beyond this is unknown: nothing overflows, nothing becomes NaN
+DEEPEST = 50  # a tree that is nested deeper is written flat only
 MAX_COMPILED = 4096  # different functions kept; equal ones are compiled once
 
 Judge = Callable[[], bool | None]
@@ -104,52 +105,70 @@ Truth = Compare | Flag | Match | Missing | Nay | Every | Some
 
 def function(truth: Truth, kinds: Sequence[Kind]) -> Callable[[Sequence[Slot]], Judge]:
     """What makes the function of a tree for any slots of these kinds, in this order."""
-    text = _Text(kinds)
-    result = text.truth(truth)
-    maker, labels = _compiled(text.source(result)), tuple(text.labels)
-    return lambda slots: maker(labels, slots)
+    text = _Text(len(kinds))
+    text.when_all_is_known(truth)
+    judge = text.function(text.truth(truth))
+    return lambda slots: partial(judge, *slots)  # one function for all that read alike: it stays in the cache
 
 
 # ---- the text -----------------------------------------------------------------------------------------------------
-
-_READS = {
-    Kind.NUMBER: f"isinstance({{v}}, NUMBERS) and -{LARGEST!r} < {{v}} < {LARGEST!r}",
-    Kind.ENUM: "isinstance({v}, str)",
-    Kind.TEXT: "isinstance({v}, str)",
-    Kind.POSITION: "{v} is not None",
-}
 
 
 class _Text:
     """One line for each step, each with a name of its own: flat, however deep the tree is."""
 
-    def __init__(self, kinds: Sequence[Kind]) -> None:
-        self.labels: list[frozenset[str]] = []
-        self._kinds = kinds
-        self._lines: list[str] = []
-        for i, kind in enumerate(kinds):
-            self._lines.append(f"v{i} = s{i}.value if s{i}.quality is GOOD else None")
-            if kind is Kind.BOOL:  # 1 and 0 are on and off too
-                self._lines.append(f"v{i} = True if v{i} == 1 else False if v{i} == 0 else None")
-            else:
-                self._lines.append(f"if not ({_READS[kind].format(v=f'v{i}')}): v{i} = None")
+    def __init__(self, slots: int) -> None:
+        self._labels: list[frozenset[str]] = []
+        self._slots = slots
+        self._lines = [f"v{i} = s{i}.trusted" for i in range(slots)]
 
-    def source(self, result: str) -> str:
-        slots = [f"    s{i} = slots[{i}]" for i in range(len(self._kinds))]
-        labels = [f"    w{i} = labels[{i}]" for i in range(len(self.labels))]
+    def function(self, result: str) -> Callable[..., bool | None]:
+        labels = ", ".join(f"w{i}" for i in range(len(self._labels)))
+        slots = ", ".join(f"s{i}" for i in range(self._slots))
         body = [f"        {line}" for line in self._lines]
-        head = ["def make(labels, slots):", *slots, *labels, "    def judge():"]
-        return "\n".join([*head, *body, f"        return {result}", "    return judge", ""])
+        head = [f"def make({labels}):", f"    def judge({slots}):"]
+        source = "\n".join([*head, *body, f"        return {result}", "    return judge", ""])
+        return _compiled(source)(*self._labels)
+
+    def when_all_is_known(self, node: Truth) -> None:
+        """The usual case by far, first: every value is there, and `and` and `or` are Python's own."""
+        if _bounded(node):
+            names = [f"v{i}" for i in range(self._slots)]
+            self._lines.append(f"if not ({_unknown(names)}): return {self._plain(node)}")
+
+    def _plain(self, node: Truth | Term) -> str:
+        match node:
+            case Flag(index) | Read(index):
+                return f"v{index}"
+            case Missing():
+                return "False"
+            case Match(index, labels):
+                return f"(v{index} in {self._word(labels)})"
+            case Compare(signs, of):
+                first, *rest = map(self._plain, of)
+                return f"({first}{''.join(f' {sign} {term}' for sign, term in zip(signs, rest, strict=True))})"
+            case Nay(of):
+                return f"(not {self._plain(of)})"
+            case Every(of):
+                return f"({' and '.join(map(self._plain, of))})"
+            case Some(of):
+                return f"({' or '.join(map(self._plain, of))})"
+            case Const(value):
+                return repr(value)
+            case Linear(of, factor, offset):
+                return f"({self._plain(of)} * {factor!r}{f' + {offset!r}' if offset else ''})"
+            case Calc(sign, left, right):
+                return f"({self._plain(left)} {sign} {self._plain(right)})"
 
     def truth(self, node: Truth) -> str:
+        """The name of what a tree answers."""
         match node:
             case Flag(index):
                 return f"v{index}"
             case Missing(index):
                 return self._step(f"v{index} is None")
             case Match(index, labels):
-                self.labels.append(labels)
-                return self._step(f"None if v{index} is None else v{index} in w{len(self.labels) - 1}")
+                return self._step(f"None if v{index} is None else v{index} in {self._word(labels)}")
             case Compare(signs, of):
                 return self._compare(signs, [self.term(term) for term in of])
             case Nay(of):
@@ -174,6 +193,11 @@ class _Text:
                 here, there = self.term(left), self.term(right)
                 condition = f" or {there} == 0" if sign == "/" else ""
                 return self._number([here, there], f"{here} {sign} {there}", condition)
+
+    def _word(self, labels: frozenset[str]) -> str:
+        if labels not in self._labels:
+            self._labels.append(labels)
+        return f"w{self._labels.index(labels)}"
 
     def _compare(self, signs: tuple[str, ...], names: list[str]) -> str:
         claim = names[0] + "".join(f" {sign} {name}" for sign, name in zip(signs, names[1:], strict=True))
@@ -202,15 +226,40 @@ def _unknown(names: list[str]) -> str:
     return " or ".join(f"{name} is None" for name in dict.fromkeys(names) if name[0] in "vt") or "False"
 
 
+def _bounded(node: Truth | Term, depth: int = 0) -> bool:
+    """Whether no step of it can divide by zero or overflow, whatever is measured, nor is nested too deep to write."""
+    match node:
+        case Compare(_, of):
+            return all(_size(term, depth) < LARGEST_RESULT for term in of)
+        case Every(of) | Some(of):
+            return depth < DEEPEST and all(_bounded(part, depth + 1) for part in of)
+        case Nay(of):
+            return depth < DEEPEST and _bounded(of, depth + 1)
+        case _:
+            return True
+
+
+def _size(term: Term, depth: int) -> float:
+    """The largest that it can be; infinity when nobody can say."""
+    if depth >= DEEPEST:
+        return inf
+    match term:
+        case Const(value):
+            return abs(value)
+        case Read():
+            return LARGEST
+        case Linear(of, factor, offset):
+            return _size(of, depth + 1) * abs(factor) + abs(offset)
+        case Calc("/"):
+            return inf
+        case Calc(sign, left, right):
+            here, there = _size(left, depth + 1), _size(right, depth + 1)
+            return here * there if sign == "*" else here + there
+
+
 @lru_cache(MAX_COMPILED)
-def _compiled(source: str) -> Callable[[tuple[frozenset[str], ...], Sequence[Slot]], Judge]:
-    words: dict[str, Any] = {
-        "__builtins__": {},
-        "isinstance": isinstance,
-        "str": str,
-        "GOOD": Quality.GOOD,
-        "NUMBERS": (float, int),
-    }
+def _compiled(source: str) -> Callable[..., Callable[..., bool | None]]:
+    words: dict[str, Any] = {"__builtins__": {}}
     exec(compile(source, "<condition>", "exec"), words)
-    made: Callable[[tuple[frozenset[str], ...], Sequence[Slot]], Judge] = words["make"]
+    made: Callable[..., Callable[..., bool | None]] = words["make"]
     return made

@@ -134,9 +134,7 @@ class _Stage:
     def _take(self, values: Mapping[str, tuple[Value, Quality]], at: datetime) -> list[Finding]:
         woken: dict[Instance, None] = {}
         for key, (value, quality) in values.items():
-            slot = self._slots[key]
-            slot.value, slot.quality = value, quality
-            slot.moment = (at, at, slot.heard)
+            self._slots[key].put(value, quality, at)
             woken.update(dict.fromkeys(self._wakes[key]))
         return [*self._book.step(woken, at), *self._book.tick(at)]
 

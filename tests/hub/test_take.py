@@ -198,7 +198,7 @@ def test_take_never_raises_and_never_believes_what_cannot_be(told: list[tuple[st
         assert slot.value == slot.value
         if slot.quality is GOOD:
             assert slot.value is not None
-            assert not isinstance(slot.value, float) or slot.low <= slot.value <= slot.high
+            assert not isinstance(slot.value, float) or slot.valid_low <= slot.value <= slot.valid_high
     assert len(diary.rows) == len(told)
 
 

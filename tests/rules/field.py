@@ -10,7 +10,7 @@ from typing import Any
 from drivers.modbus import profile
 from hub.contract import Finding
 from hub.model import Action, Arg, Device, Kind, Nameplate, Point, Quality
-from hub.slot import Slot
+from hub.slot import Heard, Slot
 from rules.book import Book
 from rules.condition import Condition
 from rules.load import read
@@ -69,10 +69,7 @@ def slots(plate: Nameplate = PLATE) -> dict[str, Slot]:
 def put(where: Mapping[str, Slot], values: Mapping[str, Any], when: datetime = NOON) -> None:
     """These values, GOOD; ... is a BAD reading."""
     for key, value in values.items():
-        slot = where[key]
-        slot.value = None if value is ... else value
-        slot.quality = Quality.BAD if value is ... else Quality.GOOD
-        slot.moment = (when, when, slot.heard)
+        where[key].put(None if value is ... else value, Quality.BAD if value is ... else Quality.GOOD, when)
 
 
 def ask(text: str, values: Mapping[str, Any]) -> bool | None:
@@ -103,7 +100,7 @@ class Scene:
         readings = {key.replace("__", "."): value for key, value in values.items()}
         put(self.slots, readings, at(seconds))
         for key in readings:
-            self.slots[key].moment = (at(seconds), at(seconds if received is None else received), 0.0)
+            self.slots[key].hear(Heard((at(seconds), at(seconds if received is None else received), 0.0)))
         woken = dict.fromkeys(it for key in readings for it in self.wakes.get(key, ()))
         return self._told(self.book.step(woken, at(seconds)))
 

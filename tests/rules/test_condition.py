@@ -6,7 +6,7 @@ import pytest
 
 from hub.model import Position, Quality
 from rules.condition import Condition
-from tests.rules.field import PLATE, ask, put, slots
+from tests.rules.field import NOON, PLATE, ask, put, slots
 
 ANSWERS = [
     # units are converted to the point's once, to the digit that was written
@@ -103,7 +103,7 @@ def test_an_uncertain_value_is_unknown_though_it_is_shown():
     put(where, {"inlet.level": 9.0})
     judge = Condition("inlet.level > 3 m").on(PLATE.points).bind([where["inlet.level"]])
     assert judge() is True
-    where["inlet.level"].quality = Quality.UNCERTAIN
+    where["inlet.level"].put(9.0, Quality.UNCERTAIN, NOON)
     assert judge() is None
     assert where["inlet.level"].value == 9.0
 

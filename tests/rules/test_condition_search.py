@@ -9,7 +9,7 @@ from hub.model import Kind, Position, Quality
 from rules.condition import Condition
 from rules.errors import BadRule
 from rules.function import Calc, Compare, Const, Every, Flag, Linear, Match, Missing, Nay, Read, Some
-from tests.rules.field import MOST_CALLS, PLATE, calls_of_python, slots
+from tests.rules.field import MOST_CALLS, NOON, PLATE, calls_of_python, slots
 
 ORDERS = {
     "<": lambda a, b: a < b,
@@ -165,7 +165,7 @@ def test_the_function_agrees_with_a_slow_walk_and_never_raises(text, states):
         return  # too long, too deep, or two written numbers compared: a mistake, said
     where = slots()
     for key, (value, quality) in states.items():
-        where[key].value, where[key].quality = value, quality
+        where[key].put(value, quality, NOON)
     read = [where[key] for key in condition.reads()]
     got = checked.bind(read)()
     assert got is answer(checked.truth, [known(slot) for slot in read])
