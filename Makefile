@@ -1,7 +1,7 @@
 # FieldHub: `make demo` shows it, `make test` proves it, `make bench` measures it.
 #
 #   make demo PORT=8420     the county in a box, in a browser, with simulated devices
-#   make test ARGS="-k ..." style, types and every test; ARGS go to pytest
+#   make test ARGS="-k ..." style, types and every test; ARGS go to pytest, JOBS=1 runs them one after the other
 #   make bench ONLY=...     the numbers we promise; never part of the tests
 #   make lint               style and types alone
 #   make lock UPGRADE=1     write requirements/*.txt anew (UPGRADE=1: newest within the ranges)
@@ -11,6 +11,7 @@ PORT    ?= 8420
 PYTHON  ?= $(shell command -v python3.11 || command -v python3)
 UPGRADE ?=
 ARGS    ?=
+JOBS    ?= 2
 ONLY    ?=
 
 VENV  := .venv
@@ -36,7 +37,7 @@ demo: $(RUN_STAMP)
 
 test: lint
 	sh tests/setup_debian.sh
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n $(JOBS) --dist load $(ARGS)
 
 lint: $(TEST_STAMP)
 	$(PY) -m ruff check .

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -174,8 +175,10 @@ def as_nobody() -> Iterator[None]:
 @pytest.fixture
 def in_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A site folder that anybody may enter, with data/; the process is in it."""
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
+    everybodys = Path(tempfile.gettempdir()).resolve()
+    for folder in (tmp_path, *tmp_path.parents):
+        if everybodys in folder.parents:
+            folder.chmod(0o755)
     (tmp_path / "data").mkdir()
     monkeypatch.chdir(tmp_path)
     return tmp_path
