@@ -1,5 +1,5 @@
 /** The alarm list: filter, move by keyboard, acknowledge. It does not jump under the pointer. */
-import { html, query, setQuery, useEffect, useRef, useState } from '../core.js';
+import { html, query, setQuery, useEffect, useLayoutEffect, useRef, useState } from '../core.js';
 import { post } from '../api.js';
 import { AlarmDetail } from '../alarm_detail.js';
 import { AlarmFilters, isWanted, stateNow, whyEmpty } from '../alarm_filters.js';
@@ -42,7 +42,8 @@ export function Alarms() {
 
 /** Keys move in the list wherever the focus is, unless somebody writes there or presses. @param {any} onKey */
 function useKeys(onKey) {
-  useEffect(() => {
+  // Before the page is painted: a key pressed on what one sees must not meet the page of before.
+  useLayoutEffect(() => {
     const heard = (event) => {
       const on = event.target instanceof Element ? event.target : document.body;
       if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || on.closest(WRITES)) return;
