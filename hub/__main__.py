@@ -413,6 +413,36 @@ def _export(args: argparse.Namespace) -> int:
     return 0
 
 
+def _audit(args: argparse.Namespace) -> int:
+    from hub.audit import faults, read_tip, tip
+    from hub.ledger import Ledger, LedgerUnavailable
+
+    known = read_tip(args.tip) if args.tip else None
+    file = args.dir / "data" / "ledger.sqlite"  # never made here: an empty ledger would be a whole one
+    if not file.is_file():
+        raise Refused(f"{file} › is not there. Name the folder of a site that has run")
+
+    async def look() -> int:
+        ledger = await Ledger.open(f"sqlite:///{file}", SystemClock())
+        try:
+            if args.what == "tip":
+                print(await tip(ledger))
+                return 0
+            wrong = await faults(ledger, known)
+            for line in wrong:
+                print(line)
+            if not wrong:
+                print(f"whole: {(await ledger.tip())[0]} entries")
+            return 1 if wrong else 0
+        finally:
+            await ledger.close()
+
+    try:
+        return asyncio.run(look())
+    except LedgerUnavailable as error:
+        raise Refused(str(error)) from None
+
+
 def _where(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -431,6 +461,7 @@ _COMMANDS = {
     "user": _user,
     "decode": _decode,
     "export": _export,
+    "audit": _audit,
     "fault": _fault,
 }
 

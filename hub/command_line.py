@@ -77,6 +77,11 @@ def _to_ask(command: Command) -> None:
     sub.add_argument("--from", dest="start", default="", help="date or time in the site's zone, 2026-11-01T08:00")
     sub.add_argument("--to", dest="end", default="")
     sub.add_argument("-o", "--output", type=Path, help="a file; standard output when left out")
+    sub = command("audit", "Show that no entry of a site's ledger was changed or taken away, while the hub runs too.",
+                  "fieldhub audit my-county verify --tip 812:9f3a…")  # fmt: skip
+    sub.add_argument("dir", type=Path)
+    sub.add_argument("what", choices=["verify", "tip"], help="tip prints the last entry's number and hash, to be kept")
+    sub.add_argument("--tip", default="", help="what `tip` printed earlier: a cut-off end shows by it")
     sub = command("fault", "List or switch the faults of a running demo's simulators.",
                   "fieldhub fault set ps-chengdong-1 done_but_does_not_start --for 120")  # fmt: skip
     sub.add_argument("what", choices=["list", "set", "clear"])
