@@ -1,7 +1,7 @@
 # FieldHub: `make demo` shows it, `make test` proves it, `make bench` measures it.
 #
 #   make demo PORT=8420     the county in a box, in a browser, with simulated devices
-#   make test ARGS="-k ..." style, types and every test; ARGS go to pytest, JOBS=1 runs them one after the other
+#   make test ARGS="-k ..." style, types and every test; ARGS go to pytest, JOBS=0 runs them one by one (for --pdb)
 #   make bench ONLY=...     the numbers we promise; never part of the tests
 #   make lint               style and types alone
 #   make lock UPGRADE=1     write requirements/*.txt anew (UPGRADE=1: newest within the ranges)

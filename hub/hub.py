@@ -195,8 +195,8 @@ class Hub:
             self._take(list(group))
 
     def _take_hand(self, member: Member, hand: Hand, readings: Sequence[Reading], values: list[Value]) -> None:
-        """Take a hand of GOOD readings: good before and good now is by far the usual case, and decided column by
-        column; what is not usual goes on to be weighed.
+        """Take a hand of GOOD readings: good before and good now is by far the usual case, and taken at once; what is
+        not usual goes on to be weighed.
         """
         at, received_at = readings[0].at, readings[0].received_at
         changed: list[Slot] = []

@@ -1,4 +1,4 @@
-"""Hands: what is taken calmly, column by column, ends as what is weighed reading by reading."""
+"""Hands: what is taken calmly, all at once, ends as what is weighed reading by reading."""
 
 import asyncio
 from collections.abc import Sequence
