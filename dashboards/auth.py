@@ -6,7 +6,6 @@ refusal is noted there. There are no default passwords.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -15,15 +14,13 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import Any
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-
 from dashboards.problems import Problem
 from dashboards.throttle import Throttle
-from hub.clock import Clock, SystemClock
+from hub.clock import Clock
 from hub.ledger.entries import Note
 from hub.ledger.ledger import Ledger
 from hub.ledger.people import People, Person, Session, Token
+from hub.passwords import Hashing
 from hub.rights import ROLES, Right
 
 IDLE = timedelta(minutes=60)  # a session ends after so long without a request or an open page
@@ -32,59 +29,11 @@ TOKEN_LIFE = timedelta(days=365)  # unless its maker says less
 MAX_TOKENS = 20  # of one person
 RECHECK_S = 30.0  # how long a change made by another process (fieldhub user) may take to be felt here
 MAX_KNOWN = 5_000  # sessions and tokens remembered between requests
-HASHES_AT_ONCE = 2  # 46 MiB each
-SHORTEST_PASSWORD = 10
-LONGEST_PASSWORD = 200
 LONGEST_NAME = 64
 NOTE_AGAIN_S = 60.0  # the same refusal is noted so often at most
 
 COOKIE = "fieldhub"
 TOKEN_START = "fh_"
-
-_SYSTEM = SystemClock()
-# OWASP's second choice: one pass over 46 MiB.
-_hasher = PasswordHasher(time_cost=1, memory_cost=46 * 1024, parallelism=1)
-
-
-class WeakPassword(ValueError):
-    """The text says what to write instead."""
-
-
-def hash_password(name: str, password: str) -> str:
-    """Takes some 50 ms of one core. Raises WeakPassword."""
-    if len(password) < SHORTEST_PASSWORD:
-        raise WeakPassword(f"the password has {len(password)} characters. Write at least {SHORTEST_PASSWORD}")
-    if len(password) > LONGEST_PASSWORD:
-        raise WeakPassword(f"the password has {len(password)} characters. Write at most {LONGEST_PASSWORD}")
-    if password.casefold() == name.casefold() or len(set(password)) < 4:
-        raise WeakPassword("the password is the name or has hardly any different letters. Write another one")
-    return _hasher.hash(password)
-
-
-async def add_person(
-    ledger: Ledger,
-    name: str,
-    full_name: str,
-    password: str,
-    roles: Sequence[str],
-    language: str,
-    by: str = "",
-    clock: Clock = _SYSTEM,
-) -> None:
-    """Raises WeakPassword, AlreadyWritten, LedgerUnavailable."""
-    hashed = await asyncio.to_thread(hash_password, name, password)
-    now = clock.now()
-    person = Person(name, full_name, hashed, tuple(roles), now, language)
-    await ledger.people.add(person, Note("person", now, by, name, body={"did": "added", "roles": list(roles)}))
-
-
-async def set_password(
-    ledger: Ledger, name: str, password: str, by: str = "", keep_session: str = "", clock: Clock = _SYSTEM
-) -> None:
-    """Other sessions of this person end. Raises WeakPassword, LookupError, LedgerUnavailable."""
-    hashed = await asyncio.to_thread(hash_password, name, password)
-    note = Note("person", clock.now(), by, name, body={"did": "password set"})
-    await ledger.people.set_password(name, hashed, note, keep_session=keep_session)
 
 
 def rights_of(roles: Iterable[str]) -> frozenset[Right]:
@@ -135,8 +84,7 @@ class Gate:
         self._people: People = ledger.people
         self._clock = clock
         self._known: OrderedDict[bytes, Caller] = OrderedDict()  # digest of the secret -> who
-        self._hashing = asyncio.Semaphore(HASHES_AT_ONCE)
-        self._nobody = ""  # a hash to compare with when there is no such person: as slow as with one
+        self._hashing = Hashing()
         self._noted: dict[tuple[str, str, str], float] = {}
 
     # ---- every request --------------------------------------------------------------------------------------------
@@ -286,15 +234,11 @@ class Gate:
         person = await self._people.person(name)
         if person is not None and person.disabled:
             person = None
-        async with self._hashing:
-            if not self._nobody:
-                self._nobody = await asyncio.to_thread(_hasher.hash, secrets.token_hex(16))
-            right = await asyncio.to_thread(_verify, person.password if person else self._nobody, password)
-            if person is None or not right:
-                return None
-            if _hasher.check_needs_rehash(person.password):  # it was hashed under older parameters
-                after = await asyncio.to_thread(_hasher.hash, password)
-                await self._people.rehash(person.name, person.password, after)
+        right, fresh = await self._hashing.same(person.password if person else "", password)
+        if person is None or not right:
+            return None
+        if fresh:  # it was hashed under older parameters
+            await self._people.rehash(person.name, person.password, fresh)
         return person
 
     async def _open(self, person: Person, scope: Any) -> tuple[str, Caller]:
@@ -384,13 +328,6 @@ def _session_over() -> Problem:
 
 def _bad_token() -> Problem:
     return Problem("bad_token", headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
-
-
-def _verify(hashed: str, password: str) -> bool:
-    try:
-        return _hasher.verify(hashed, password)
-    except (VerificationError, InvalidHashError):
-        return False
 
 
 def _same(csrf: bytes, caller: Caller) -> bool:

@@ -15,6 +15,7 @@ from dashboards.desk import caller, desk
 from dashboards.packed import json
 from dashboards.problems import Problem, unknown
 from dashboards.shape import encode
+from hub import passwords
 from hub.ledger.entries import Note
 from hub.ledger.people import Person
 from hub.ledger.trouble import AlreadyWritten
@@ -50,7 +51,7 @@ class NewPerson(BaseModel):
 
     name: str = Field(pattern=NAME_FORM)
     full_name: str = Field(min_length=1, max_length=100)
-    password: str = Field(min_length=auth.SHORTEST_PASSWORD, max_length=auth.LONGEST_PASSWORD)
+    password: str = Field(min_length=passwords.SHORTEST, max_length=passwords.LONGEST)
     roles: list[str] = Field(min_length=1, max_length=len(ROLES))
     language: str = Field("zh-CN", pattern="^(zh-CN|en)$")
 
@@ -66,7 +67,7 @@ class Change(BaseModel):
     roles: list[str] | None = Field(None, min_length=1, max_length=len(ROLES))
     language: str | None = Field(None, pattern="^(zh-CN|en)$")
     disabled: bool | None = None
-    password: str | None = Field(None, min_length=auth.SHORTEST_PASSWORD, max_length=auth.LONGEST_PASSWORD)
+    password: str | None = Field(None, min_length=passwords.SHORTEST, max_length=passwords.LONGEST)
 
     known_roles = field_validator("roles")(_known_roles)
 
@@ -80,10 +81,12 @@ async def add(request: Request, it: NewPerson) -> Response:
     """Let somebody sign in."""
     house, by = desk(request).house, caller(request).name
     try:
-        await auth.add_person(house.ledger, it.name, it.full_name, it.password, it.roles, it.language, by, house.clock)
+        await passwords.add_person(
+            house.ledger, it.name, it.full_name, it.password, it.roles, it.language, by, house.clock
+        )
     except AlreadyWritten:
         raise Problem("name_is_taken", {"name": it.name}) from None
-    except auth.WeakPassword as weak:
+    except passwords.WeakPassword as weak:
         raise _weak(weak) from None
     made = await house.ledger.people.person(it.name)
     assert made is not None
@@ -107,8 +110,8 @@ async def change(request: Request, name: Annotated[str, Path(max_length=64)], it
         raise Problem("last_admin", {"name": name})
     try:
         if it.password is not None:
-            await auth.set_password(house.ledger, name, it.password, by, clock=house.clock)
-    except auth.WeakPassword as weak:
+            await passwords.set_password(house.ledger, name, it.password, by, clock=house.clock)
+    except passwords.WeakPassword as weak:
         raise _weak(weak) from None
     if wanted:
         note = Note("person", house.clock.now(), by, name, body={"did": "changed", **wanted})
@@ -120,7 +123,7 @@ async def change(request: Request, name: Annotated[str, Path(max_length=64)], it
     return json(encode(_person(after)))
 
 
-def _weak(weak: auth.WeakPassword) -> Problem:
+def _weak(weak: passwords.WeakPassword) -> Problem:
     return Problem("invalid", {"count": 1}, mistakes=[{"where": "body.password", "what": str(weak), "rule": "weak"}])
 
 

@@ -15,6 +15,7 @@ from dashboards.desk import caller, desk
 from dashboards.packed import json, ready
 from dashboards.problems import Problem
 from dashboards.shape import encode
+from hub import passwords
 from hub.ledger.people import Token
 from hub.rights import ROLES
 
@@ -25,7 +26,7 @@ class SignIn(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "wang.min", "password": "…"}]})
 
     name: str = Field(min_length=1, max_length=auth.LONGEST_NAME)
-    password: str = Field(min_length=1, max_length=auth.LONGEST_PASSWORD)
+    password: str = Field(min_length=1, max_length=passwords.LONGEST)
 
 
 class NewPassword(BaseModel):
@@ -33,8 +34,8 @@ class NewPassword(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"old": "…", "new": "…"}]})
 
-    old: str = Field(min_length=1, max_length=auth.LONGEST_PASSWORD)
-    new: str = Field(min_length=1, max_length=auth.LONGEST_PASSWORD)
+    old: str = Field(min_length=1, max_length=passwords.LONGEST)
+    new: str = Field(min_length=1, max_length=passwords.LONGEST)
 
 
 class NewToken(BaseModel):
@@ -77,8 +78,8 @@ async def set_password(request: Request, it: NewPassword) -> Response:
         raise Problem("wrong_old_password")  # 422: the session is as good as it was
     keep = who.session.id if who.session else ""
     try:
-        await auth.set_password(house.ledger, who.name, it.new, who.name, keep, house.clock)
-    except auth.WeakPassword as weak:
+        await passwords.set_password(house.ledger, who.name, it.new, who.name, keep, house.clock)
+    except passwords.WeakPassword as weak:
         raise Problem(
             "invalid", {"count": 1}, mistakes=[{"where": "body.new", "what": str(weak), "rule": "weak"}]
         ) from None

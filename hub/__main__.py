@@ -10,14 +10,12 @@ import asyncio
 import contextlib
 import errno
 import gc
-import getpass
 import logging
 import os
 import shutil
 import signal
 import socket
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -283,8 +281,8 @@ def _demo(args: argparse.Namespace) -> int:
 
 async def _demo_users(house: House) -> None:
     """The demo's log-ins, once. They are known to everybody: the demo listens on loopback only."""
-    from dashboards.auth import add_person
     from hub.demo import USERS
+    from hub.passwords import add_person
 
     there = {person.name for person in await house.ledger.people.persons()}
     for name, password, roles, full_name in USERS:
@@ -310,75 +308,21 @@ def _fault(args: argparse.Namespace) -> int:
     return 0
 
 
-# ---- users --------------------------------------------------------------------------------------------------------
+# ---- errands ------------------------------------------------------------------------------------------------------
 
 
 def _user(args: argparse.Namespace) -> int:
-    from hub.rights import ROLES
-
-    if args.what != "list" and not args.name:
-        raise Refused(f"user {args.what} › name the user: fieldhub user {args.dir} {args.what} wang.min")
-    unknown = [role for role in args.role if role not in ROLES]
-    if unknown or (args.what == "add" and not args.role):
-        raise Refused(f"--role {', '.join(unknown) or 'is missing'} › write one or more of: {', '.join(ROLES)}")
-    return asyncio.run(_user_in(args))
-
-
-def _password(args: argparse.Namespace) -> str:
-    if args.password_file is None:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", getpass.GetPassWarning)  # it would be shown while it is written
-                first = getpass.getpass("password: ")
-                if first != getpass.getpass("once more: "):
-                    raise Refused("the two passwords differ. Nothing was changed")
-        except (EOFError, getpass.GetPassWarning):
-            raise Refused(
-                "there is nobody to ask for the password. Write --password-file FILE, or - for stdin"
-            ) from None
-        return first
-    if str(args.password_file) == "-":
-        return sys.stdin.readline().rstrip("\n")
-    try:
-        return str(args.password_file.read_text("utf-8").splitlines()[0])
-    except (OSError, IndexError) as error:
-        raise Refused(f"{args.password_file} › cannot be read: {error}. Its first line must be the password") from None
-
-
-async def _user_in(args: argparse.Namespace) -> int:
-    from dashboards.auth import WeakPassword, add_person, set_password
     from drivers import DRIVERS
     from hub.config import read_site
-    from hub.house import open_ledger
-    from hub.ledger.trouble import AlreadyWritten
+    from hub.errands.user import user
 
-    site = read_site(args.dir, DRIVERS)
-    ledger = await open_ledger(site, SystemClock())
-    try:
-        if args.what == "list":
-            for person in await ledger.people.persons():
-                print(f"{person.name:24} {', '.join(person.roles):32} {person.full_name}")
-            return 0
-        there = await ledger.people.person(args.name)  # before anybody thinks of a password
-        if args.what == "add":
-            if there is not None:
-                raise AlreadyWritten(args.name)
-            name = args.full_name or args.name
-            await add_person(ledger, args.name, name, _password(args), args.role, site.hub.site.language)
-            print(f"{args.name} may log in now ({', '.join(args.role)}).")
-        else:
-            if there is None:
-                known = ", ".join(sorted(person.name for person in await ledger.people.persons())) or "none"
-                raise LookupError(f"there is no such user. Users: {known}")
-            await set_password(ledger, args.name, _password(args))
-            print(f"{args.name} has a new password; open sessions have ended.")
-    except AlreadyWritten:
-        raise Refused(f"{args.name} › is a user already. `fieldhub user {args.dir} password {args.name}`") from None
-    except (WeakPassword, LookupError) as error:
-        raise Refused(f"{args.name} › {error}") from None
-    finally:
-        await ledger.close()
-    return 0
+    return user(args, lambda: read_site(args.dir, DRIVERS))
+
+
+def _audit(args: argparse.Namespace) -> int:
+    from hub.errands.audit import audit
+
+    return audit(args)
 
 
 # ---- decode, export -----------------------------------------------------------------------------------------------
@@ -411,36 +355,6 @@ def _export(args: argparse.Namespace) -> int:
     count = asyncio.run(export(site, SystemClock(), args))
     print(f"{count} rows", file=sys.stderr)
     return 0
-
-
-def _audit(args: argparse.Namespace) -> int:
-    from hub.audit import faults, read_tip, tip
-    from hub.ledger import Ledger, LedgerUnavailable
-
-    known = read_tip(args.tip) if args.tip else None
-    file = args.dir / "data" / "ledger.sqlite"  # never made here: an empty ledger would be a whole one
-    if not file.is_file():
-        raise Refused(f"{file} › is not there. Name the folder of a site that has run")
-
-    async def look() -> int:
-        ledger = await Ledger.open(f"sqlite:///{file}", SystemClock())
-        try:
-            if args.what == "tip":
-                print(await tip(ledger))
-                return 0
-            wrong = await faults(ledger, known)
-            for line in wrong:
-                print(line)
-            if not wrong:
-                print(f"whole: {(await ledger.tip())[0]} entries")
-            return 1 if wrong else 0
-        finally:
-            await ledger.close()
-
-    try:
-        return asyncio.run(look())
-    except LedgerUnavailable as error:
-        raise Refused(str(error)) from None
 
 
 def _where(listener: socket.socket) -> str:

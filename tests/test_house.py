@@ -34,20 +34,27 @@ WORKSHOPS = ("tests", "bench")
 # Where each outside package may be imported. `*` crosses folders. What is not here may be imported nowhere.
 BELONGS_TO: dict[str, tuple[str, ...]] = {
     "alembic": ("hub/ledger/*",),
-    "argon2": ("dashboards/auth*",),
+    "argon2": ("hub/passwords.py",),
+    "authlib": ("dashboards/oidc.py",),
+    "cryptography": ("hub/certificate.py", "hub/seal.py"),
     "fastapi": ("dashboards/*", FRONT_DOOR),
+    "httpx": ("dashboards/oidc.py",),
     "msgspec": ("hub/*", "rules/*", "drivers/*", "dashboards/*", "simulators/*"),
     "numpy": ("hub/historian/*",),
+    "opentelemetry": ("hub/traces.py",),
     "prometheus_client": ("dashboards/*", FRONT_DOOR),
     "pyarrow": ("hub/historian/*",),
     "pydantic": ("dashboards/*", "hub/config*", "drivers/*/options*"),
     "pymodbus": ("drivers/modbus/link.py",),
+    "pyotp": ("hub/second_factor.py",),
+    "segno": ("hub/second_factor.py",),
     "serial": ("drivers/modbus/*", "simulators/*"),
     "sqlalchemy": ("hub/ledger/*",),
     "starlette": ("dashboards/*", FRONT_DOOR),
     "uvicorn": ("dashboards/*", FRONT_DOOR),
     "uvloop": (FRONT_DOOR,),
     "zstandard": ("hub/historian/*", "dashboards/packed.py"),
+    "zxcvbn": ("hub/passwords.py",),
 }
 # Of Python's own: these too have one place,
 BELONGS_TO["sqlite3"] = ("hub/historian/*",)

@@ -15,9 +15,8 @@ import httpx
 import uvicorn
 from argon2 import PasswordHasher
 
-from dashboards import auth
 from dashboards.app import Console, create_app
-from dashboards.auth import add_person
+from hub import passwords
 from hub.clock import Clock, SystemClock
 from hub.config import HubFile, Site, Strict
 from hub.contract import Driver, DriverSpec, Finding, Hold, Intake
@@ -46,6 +45,7 @@ from hub.model import (
     Test,
     Words,
 )
+from hub.passwords import add_person
 from hub.slot import Slot
 
 COUNTY = (
@@ -278,7 +278,7 @@ def site(folder: Path, count: int) -> Site:
 @contextlib.asynccontextmanager
 async def county(folder: Path, count: int = 5, demo: Any = None, loaded: bool = True) -> AsyncIterator[County]:
     """A county with `count` pump stations whose API answers on loopback."""
-    auth._hasher = CHEAP  # passwords are hashed in earnest in test_api_auth.py
+    passwords._hasher = CHEAP  # passwords are hashed in earnest in test_api_auth.py
     field, verdicts = Field(), Verdicts()
     house = await House.open(
         site(folder, count), SystemClock(), verdicts, {"field": driver_spec(field)}, demo=bool(demo)

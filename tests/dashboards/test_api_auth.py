@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from dashboards import auth, throttle
-from dashboards.auth import WeakPassword, add_person, hash_password, set_password
 from dashboards.throttle import Throttle
+from hub import passwords
 from hub.clock import ManualClock
+from hub.passwords import WeakPassword, add_person, hash_password, set_password
 from tests.dashboards.county import County, county
 
 V1 = "/api/v1"
-EARNEST = auth._hasher
+EARNEST = passwords._hasher
 
 
 @pytest.fixture
@@ -298,7 +299,7 @@ async def test_a_hash_under_older_parameters_is_renewed_at_the_next_sign_in(
     before = await people.person("viewer")
     assert before is not None
     assert "$argon2id$v=19$m=8," in before.password
-    monkeypatch.setattr(auth, "_hasher", EARNEST)
+    monkeypatch.setattr(passwords, "_hasher", EARNEST)
     async with here.browser("viewer"):
         after = await people.person("viewer")
     assert after is not None

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dashboards import auth
+from hub.passwords import add_person
 from tests.dashboards.county import County, county, final
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text("utf-8")
@@ -45,7 +46,7 @@ async def shell(here: County, folder: Path, script: str) -> list[dict[str, objec
 @needs_curl
 async def test_the_first_five_minutes_work_as_they_stand(tmp_path: Path):
     async with county(tmp_path / "site", 2) as here:
-        await auth.add_person(here.house.ledger, "wang.min", "王敏", "wm-very-good", ["water_operator"], "zh-CN")
+        await add_person(here.house.ledger, "wang.min", "王敏", "wm-very-good", ["water_operator"], "zh-CN")
         first = (
             block("session")
             .replace("http://127.0.0.1:8420", here.url)
