@@ -36,6 +36,7 @@ from hub.historian.engine import EmbeddedHistorian
 from hub.hub import Hub
 from hub.ledger import Ledger
 from hub.model import Device, Kind, Point, Reading
+from hub.sight import Sight
 from hub.words import house_words
 from rules.book import Book
 from rules.load import load_rules
@@ -125,7 +126,7 @@ async def county() -> AsyncIterator[County]:
         plate = profile.load().plate("ps-2026", {"pumps": PUMPS}).nameplate
         book = Book(load_rules(Path(folder)), lambda _: plate)
         hub = Hub(clock, HubHistory(historian, collector), ledger, book)
-        Dispatch(hub, ledger, {}, Guard(clock, hub.members, ledger))
+        Dispatch(hub, ledger, {}, Guard(clock, hub.members, ledger, Sight(hub)))
         it = County(hub, book, collector, Bus(hub, house_words()))
         pump = asyncio.ensure_future(collector.run())
         gc.collect()

@@ -10,12 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dashboards import shape
-from dashboards.desk import caller, desk, device
+from dashboards.desk import caller, desk, device, need, occurrence, seen_devices, standing, view
 from dashboards.packed import json
 from dashboards.problems import Problem
 from dashboards.shape import encode
 from hub.hub import NotLive
 from hub.model import Alarm, AlarmState, Severity
+from hub.rights import Right
 
 PAGE = 100
 MAX_PAGE = 1_000
@@ -65,30 +66,29 @@ class AllSeen(Seen):
 
 async def alarms(request: Request, which: Annotated[Which, Query()]) -> Response:
     """The alarms that stand: unacknowledged first, then by severity, then the newest. `counts`: all, by severity."""
-    it = desk(request)
-    standing = it.house.alarms()
-    codes = it.roster.within(which.area) if which.area else None
-    members = it.house.hub.members
+    it, seen = desk(request), view(request)
+    stand = standing(request)
+    codes = it.house.sight.below(which.area) if which.area else None
+    members = seen.members
     found = [
         alarm
-        for alarm in standing
+        for alarm in stand
         if (which.severity is None or alarm.severity == which.severity)
         and (which.state is None or alarm.state is which.state)
         and (not which.device or alarm.device == which.device)
         and (codes is None or (alarm.device in members and members[alarm.device].device.area in codes))
     ]
-    counts = [sum(alarm.severity == one for alarm in standing) for one in Severity]
+    counts = [sum(alarm.severity == one for alarm in stand) for one in Severity]
     told = [shape.alarm(alarm) for alarm in sorted(found, key=_order)]
     return json(encode({"alarms": told, "counts": counts}))
 
 
 async def alarm(request: Request, alarm_id: AlarmId) -> Response:
     """One occurrence: how it stands (null when it is over), and its life, oldest change first."""
-    house = desk(request).house
-    changes = await house.ledger.alarm_changes(alarm_id)
-    if not changes:
+    changes = await desk(request).house.ledger.alarm_changes(alarm_id)
+    if not changes or not view(request).sees(changes[0].device):
         raise Problem("unknown_alarm", {"name": alarm_id})
-    live = house.hub.book.occurrence(alarm_id)
+    live = occurrence(request, alarm_id)
     told = {"alarm": shape.alarm(live) if live else None, "changes": [shape.alarm_change(it) for it in changes]}
     return json(encode(told))
 
@@ -97,7 +97,8 @@ async def history(request: Request, page: Annotated[Page, Query()]) -> Response:
     """Every change of every alarm, newest first. `next` is what to give as `before` for the next page."""
     if page.device:
         device(request, page.device)
-    found = await desk(request).house.ledger.alarm_history(page.device or None, page.limit + 1, page.before)
+    ledger, seen = desk(request).house.ledger, seen_devices(request)
+    found = await ledger.alarm_history(page.device or None, page.limit + 1, page.before, seen)
     told = [{"number": number, **shape.alarm_change(it)} for number, it in found[: page.limit]]
     more = len(found) > page.limit
     return json(encode({"changes": told, "next": told[-1]["number"] if more else None}))
@@ -105,6 +106,10 @@ async def history(request: Request, page: Annotated[Page, Query()]) -> Response:
 
 async def acknowledge(request: Request, alarm_id: AlarmId, it: Seen) -> Response:
     """Somebody has seen this occurrence. 409 when it is over or has been raised anew: nothing is acknowledged then."""
+    live = occurrence(request, alarm_id)
+    if live is None:
+        raise NotLive(alarm_id)
+    need(request, Right.ACKNOWLEDGE, device(request, live.device))
     after = await desk(request).house.acknowledge(alarm_id, caller(request).name, it.note.strip())
     return json(encode(shape.alarm(after)))
 
@@ -112,17 +117,24 @@ async def acknowledge(request: Request, alarm_id: AlarmId, it: Seen) -> Response
 async def acknowledge_all(request: Request, it: AllSeen) -> Response:
     """Acknowledge many at once, of severity 3 and 4 only: urgent and high ones are each looked at.
 
-    `acknowledged` are done; `not_live` were over already; `one_by_one` are too severe and were left as they are.
+    `acknowledged` are done; `not_live` were over already; `one_by_one` are too severe and were left as they are; of
+    `not_yours` somebody else is in charge.
     """
-    house = desk(request).house
-    told: dict[str, list[Any]] = {"acknowledged": [], "not_live": [], "one_by_one": []}
+    house, who = desk(request).house, caller(request)
+    told: dict[str, list[Any]] = {"acknowledged": [], "not_live": [], "one_by_one": [], "not_yours": []}
     for id in dict.fromkeys(it.ids):
-        live = house.hub.book.occurrence(id)
-        if live is not None and live.severity in ONE_BY_ONE:
+        live = occurrence(request, id)
+        if live is None:
+            told["not_live"].append(id)
+            continue
+        if not who.may_with(Right.ACKNOWLEDGE, device(request, live.device)):
+            told["not_yours"].append(id)
+            continue
+        if live.severity in ONE_BY_ONE:
             told["one_by_one"].append(id)
             continue
         try:
-            after = await house.acknowledge(id, caller(request).name, it.note.strip())
+            after = await house.acknowledge(id, who.name, it.note.strip())
         except NotLive:
             told["not_live"].append(id)
         else:

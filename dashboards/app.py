@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from enum import StrEnum
 from typing import Any
 
 from fastapi import FastAPI
@@ -36,9 +37,12 @@ from dashboards import (
     series,
     session,
     system,
+    tokens,
 )
 from dashboards.auth import Gate
+from dashboards.caller import Rules
 from dashboards.desk import Demo, Desk
+from dashboards.entrance import Entrance
 from dashboards.live import Bus
 from dashboards.metrics import Metrics
 from hub.house import House
@@ -50,60 +54,81 @@ API = "/api/v1"
 FORGET_S = 3_600.0  # expired sessions and tokens are taken off the disk so often
 
 
+class Cut(StrEnum):
+    """How the areas of who asks bear on a route. Each has one; tests/dashboards/test_api_areas.py tries them all."""
+
+    NONE = "none"  # it tells and does nothing of devices: health, words, one's own account
+    VIEW = "view"  # it shows what the asker's view has, and acts on what their right covers (desk.py)
+    WHOLE = "whole"  # it is about the whole house: the right must be held for all of it
+
+
 class Way(Struct, frozen=True):
     """One route. `hot`: asked for all the time; its path has no or one variable, at the end, and it takes no query."""
 
     method: str
     path: str
     right: Right
+    cut: Cut
     do: Callable[..., Coroutine[Any, Any, Response]]
     hot: bool = False
     shown: bool = True  # in the OpenAPI document
 
 
 WAYS = (
-    Way("GET", f"{API}/session", Right.LOOK, session.who_am_i, hot=True),
-    Way("POST", f"{API}/session", Right.OPEN, session.sign_in),
-    Way("DELETE", f"{API}/session", Right.LOOK, session.sign_out),
-    Way("POST", f"{API}/session/password", Right.LOOK, session.set_password),
-    Way("GET", f"{API}/tokens", Right.TOKENS, session.tokens),
-    Way("POST", f"{API}/tokens", Right.TOKENS, session.make_token),
-    Way("DELETE", f"{API}/tokens/{{token_id}}", Right.TOKENS, session.end_token),
-    Way("GET", f"{API}/people", Right.PEOPLE, people.people),
-    Way("POST", f"{API}/people", Right.PEOPLE, people.add),
-    Way("PATCH", f"{API}/people/{{name}}", Right.PEOPLE, people.change),
-    Way("GET", f"{API}/stream", Right.LOOK, system.stream),
-    Way("GET", f"{API}/snapshot", Right.LOOK, devices.snapshot, hot=True),
-    Way("GET", f"{API}/roster", Right.LOOK, devices.roster, hot=True),
-    Way("GET", f"{API}/areas", Right.LOOK, devices.areas),
-    Way("GET", f"{API}/devices", Right.LOOK, devices.devices),
-    Way("GET", f"{API}/devices/{{device_id}}", Right.LOOK, devices.device, hot=True),
-    Way("GET", f"{API}/devices/{{device_id}}/nameplate", Right.LOOK, devices.nameplate),
-    Way("GET", f"{API}/devices/{{device_id}}/latest", Right.LOOK, devices.latest),
-    Way("GET", f"{API}/devices/{{device_id}}/series", Right.LOOK, series.series),
-    Way("POST", f"{API}/commands/prepare", Right.COMMAND, commands.prepare),
-    Way("POST", f"{API}/commands", Right.COMMAND, commands.give),
-    Way("GET", f"{API}/commands", Right.LOOK, commands.commands),
-    Way("GET", f"{API}/commands/{{command_id}}", Right.LOOK, commands.command),
-    Way("POST", f"{API}/commands/{{command_id}}/cancel", Right.COMMAND, commands.cancel),
-    Way("GET", f"{API}/alarms", Right.LOOK, alarms.alarms),
-    Way("POST", f"{API}/alarms/acknowledge", Right.ACKNOWLEDGE, alarms.acknowledge_all),
-    Way("GET", f"{API}/alarms/history", Right.LOOK, alarms.history),
-    Way("GET", f"{API}/alarms/{{alarm_id}}", Right.LOOK, alarms.alarm),
-    Way("POST", f"{API}/alarms/{{alarm_id}}/acknowledge", Right.ACKNOWLEDGE, alarms.acknowledge),
-    Way("GET", f"{API}/puzzles", Right.COMMISSION, system.puzzles),
-    Way("GET", f"{API}/demo/faults", Right.COMMISSION, demo.faults),
-    Way("POST", f"{API}/demo/faults", Right.COMMISSION, demo.set_fault),
-    Way("GET", f"{API}/site", Right.OPEN, system.site),
-    Way("GET", f"{API}/words", Right.OPEN, system.words),
-    Way("GET", f"{API}/system", Right.LOOK, system.system),
-    Way("GET", f"{API}/openapi.json", Right.OPEN, examples.document, shown=False),
-    Way("GET", f"{API}/docs", Right.OPEN, reference.reference, shown=False),
-    Way("GET", "/metrics", Right.LOOK, system.prometheus),
-    Way("GET", "/healthz", Right.OPEN, system.healthz, hot=True),
-    Way("GET", "/readyz", Right.OPEN, system.readyz),
-    Way("GET", "/assets/{version}/{file:path}", Right.OPEN, pages.asset, shown=False),
-    Way("GET", "/{path:path}", Right.OPEN, pages.page, shown=False),
+    Way("GET", f"{API}/session", Right.SELF, Cut.NONE, session.who_am_i, hot=True),
+    Way("POST", f"{API}/session", Right.OPEN, Cut.NONE, session.sign_in),
+    Way("DELETE", f"{API}/session", Right.SELF, Cut.NONE, session.sign_out),
+    Way("POST", f"{API}/session/password", Right.SELF, Cut.NONE, session.set_password),
+    Way("GET", f"{API}/session/second", Right.SELF, Cut.NONE, session.second),
+    Way("POST", f"{API}/session/second", Right.SELF, Cut.NONE, session.begin_second),
+    Way("POST", f"{API}/session/second/confirm", Right.SELF, Cut.NONE, session.confirm_second),
+    Way("POST", f"{API}/session/second/end", Right.SELF, Cut.NONE, session.end_second),
+    Way("GET", f"{API}/sessions", Right.SELF, Cut.NONE, session.sessions),
+    Way("DELETE", f"{API}/sessions/{{session_id}}", Right.SELF, Cut.NONE, session.end_session),
+    Way("POST", f"{API}/setup", Right.OPEN, Cut.NONE, session.set_up),
+    Way("GET", f"{API}/tokens", Right.TOKENS, Cut.NONE, tokens.tokens),
+    Way("POST", f"{API}/tokens", Right.TOKENS, Cut.NONE, tokens.make_token),
+    Way("DELETE", f"{API}/tokens/{{token_id}}", Right.TOKENS, Cut.NONE, tokens.end_token),
+    Way("GET", f"{API}/people", Right.ROLL, Cut.WHOLE, people.people),
+    Way("POST", f"{API}/people", Right.PEOPLE, Cut.WHOLE, people.add),
+    Way("PATCH", f"{API}/people/{{name}}", Right.PEOPLE, Cut.WHOLE, people.change),
+    Way("PUT", f"{API}/people/{{name}}/grants", Right.PERMISSIONS, Cut.WHOLE, people.set_grants),
+    Way("DELETE", f"{API}/people/{{name}}/second", Right.PERMISSIONS, Cut.WHOLE, people.end_second),
+    Way("GET", f"{API}/people/{{name}}/sessions", Right.ROLL, Cut.WHOLE, people.sessions),
+    Way("DELETE", f"{API}/people/{{name}}/sessions", Right.PERMISSIONS, Cut.WHOLE, people.end_sessions),
+    Way("GET", f"{API}/roles", Right.SELF, Cut.NONE, people.roles),
+    Way("GET", f"{API}/stream", Right.LOOK, Cut.VIEW, system.stream),
+    Way("GET", f"{API}/snapshot", Right.LOOK, Cut.VIEW, devices.snapshot, hot=True),
+    Way("GET", f"{API}/roster", Right.LOOK, Cut.VIEW, devices.roster, hot=True),
+    Way("GET", f"{API}/areas", Right.LOOK, Cut.VIEW, devices.areas),
+    Way("GET", f"{API}/devices", Right.LOOK, Cut.VIEW, devices.devices),
+    Way("GET", f"{API}/devices/{{device_id}}", Right.LOOK, Cut.VIEW, devices.device, hot=True),
+    Way("GET", f"{API}/devices/{{device_id}}/nameplate", Right.LOOK, Cut.VIEW, devices.nameplate),
+    Way("GET", f"{API}/devices/{{device_id}}/latest", Right.LOOK, Cut.VIEW, devices.latest),
+    Way("GET", f"{API}/devices/{{device_id}}/series", Right.LOOK, Cut.VIEW, series.series),
+    Way("POST", f"{API}/commands/prepare", Right.COMMAND, Cut.VIEW, commands.prepare),
+    Way("POST", f"{API}/commands", Right.COMMAND, Cut.VIEW, commands.give),
+    Way("GET", f"{API}/commands", Right.LOOK, Cut.VIEW, commands.commands),
+    Way("GET", f"{API}/commands/{{command_id}}", Right.LOOK, Cut.VIEW, commands.command),
+    Way("POST", f"{API}/commands/{{command_id}}/cancel", Right.COMMAND, Cut.VIEW, commands.cancel),
+    Way("GET", f"{API}/alarms", Right.LOOK, Cut.VIEW, alarms.alarms),
+    Way("POST", f"{API}/alarms/acknowledge", Right.ACKNOWLEDGE, Cut.VIEW, alarms.acknowledge_all),
+    Way("GET", f"{API}/alarms/history", Right.LOOK, Cut.VIEW, alarms.history),
+    Way("GET", f"{API}/alarms/{{alarm_id}}", Right.LOOK, Cut.VIEW, alarms.alarm),
+    Way("POST", f"{API}/alarms/{{alarm_id}}/acknowledge", Right.ACKNOWLEDGE, Cut.VIEW, alarms.acknowledge),
+    Way("GET", f"{API}/puzzles", Right.PUZZLES, Cut.VIEW, system.puzzles),
+    Way("GET", f"{API}/demo/faults", Right.PUZZLES, Cut.WHOLE, demo.faults),
+    Way("POST", f"{API}/demo/faults", Right.COMMISSION, Cut.WHOLE, demo.set_fault),
+    Way("GET", f"{API}/site", Right.OPEN, Cut.NONE, system.site),
+    Way("GET", f"{API}/words", Right.OPEN, Cut.NONE, system.words),
+    Way("GET", f"{API}/system", Right.LOOK, Cut.NONE, system.system),
+    Way("GET", f"{API}/openapi.json", Right.OPEN, Cut.NONE, examples.document, shown=False),
+    Way("GET", f"{API}/docs", Right.OPEN, Cut.NONE, reference.reference, shown=False),
+    Way("GET", "/metrics", Right.LOOK, Cut.WHOLE, system.prometheus),
+    Way("GET", "/healthz", Right.OPEN, Cut.NONE, system.healthz, hot=True),
+    Way("GET", "/readyz", Right.OPEN, Cut.NONE, system.readyz),
+    Way("GET", "/assets/{version}/{file:path}", Right.OPEN, Cut.NONE, pages.asset, shown=False),
+    Way("GET", "/{path:path}", Right.OPEN, Cut.NONE, pages.page, shown=False),
 )
 
 
@@ -113,8 +138,9 @@ def create_app(house: House, demo: Demo | None = None) -> Console:
     it.house, it.demo = house, demo
     it.sentences, it.document, it.references = {}, None, {}
     it.bus = Bus(house.hub, house.words)
-    it.gate = Gate(house.ledger, house.clock)
-    it.roster = devices.Roster(house.hub)
+    it.gate = Gate(house.ledger, house.clock, house.sight, Rules.of(house.site.hub.security))
+    it.entrance = Entrance(it.gate, house.ledger, house.clock, house.vault)
+    it.roster = devices.Roster(house.sight)
     it.snapshot = devices.Snapshot(house.hub, it.bus, it.roster)
     it.bus.on_devices = it.roster.forget
     it.metrics = Metrics(house, it.bus)
@@ -150,7 +176,7 @@ class Console(FastAPI):
                 response_class=Response,
                 response_model=None,
                 **(examples.of(way.method, way.path, way.right, way.do) if way.shown else {}),
-                openapi_extra={"x-right": way.right.value},
+                openapi_extra={"x-right": way.right.value, "x-areas": way.cut.value},
             )
         self._hot = {way.path: way for way in WAYS if way.hot}
         self._direct = ExceptionMiddleware(self._take, handlers)
@@ -194,7 +220,7 @@ class Console(FastAPI):
         way, variable = scope["hot"]
         scope["way"] = way.path
         request = Request(scope, receive, send)
-        scope["caller"] = await self.state.desk.gate.admit(scope, way.right)
+        scope["caller"] = await self.state.desk.gate.admit(scope, way.right, way.cut is Cut.WHOLE)
         response = await (way.do(request, variable) if variable else way.do(request))
         await response(scope, receive, send)
 
@@ -207,13 +233,14 @@ class Lane(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
-        right = Right((self.openapi_extra or {})["x-right"])
+        extra = self.openapi_extra or {}
+        right, whole = Right(extra["x-right"]), extra["x-areas"] == Cut.WHOLE
         path = self.path
 
         async def admitted(request: Request) -> Response:
             scope = request.scope
             scope["way"] = path
-            scope["caller"] = await scope["app"].state.desk.gate.admit(scope, right)
+            scope["caller"] = await scope["app"].state.desk.gate.admit(scope, right, whole)
             return await handle(request)
 
         return admitted

@@ -10,13 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dashboards import shape
-from dashboards.desk import caller, desk, device
+from dashboards.desk import caller, desk, device, need, seen_devices, view
 from dashboards.packed import json
 from dashboards.problems import Problem, unknown
 from dashboards.shape import encode
 from hub.guard import Check
 from hub.guard import Request as Ask
 from hub.model import CommandRecord, Stage
+from hub.rights import Right
 
 PAGE = 50
 MAX_PAGE = 500
@@ -117,6 +118,7 @@ async def cancel(request: Request, command_id: CommandId) -> Response:
     """Stop waiting for a command. What has left the house cannot be called back; the receipt says which it was."""
     house = desk(request).house
     before = await _known(request, command_id)
+    need(request, Right.COMMAND, device(request, before.command.device))
     after = None if before.final else await house.cancel(command_id, caller(request).name)
     if after is None:
         stage = (await _known(request, command_id)).stage
@@ -135,7 +137,8 @@ async def commands(request: Request, page: Annotated[Page, Query()]) -> Response
     house = desk(request).house
     if page.device:
         device(request, page.device)
-    found = await house.ledger.commands(page.device or None, page.limit + 1, page.before)
+    seen = seen_devices(request)
+    found = await house.ledger.commands(page.device or None, page.limit + 1, page.before, seen)
     told = [
         {"number": number, **shape.command(house.words, CommandRecord(it, tuple(receipts)))}
         for number, (it, receipts) in found[: page.limit]
@@ -150,12 +153,12 @@ def _ask(request: Request, it: Wish, **more: Any) -> Ask:
     if it.action not in actions:
         raise unknown("unknown_action", it.action, actions, device=known.id)
     who = caller(request)
-    return Ask(it.device, it.action, it.args, who.name, more.get("because", ""), more.get("key", ""), who.roles)
+    return Ask(it.device, it.action, it.args, who.name, more.get("because", ""), more.get("key", ""), who.grants)
 
 
 async def _known(request: Request, command_id: str) -> CommandRecord:
     record = await desk(request).house.command(command_id)
-    if record is None:
+    if record is None or not view(request).sees(record.command.device):
         raise Problem("unknown_command", {"name": command_id})
     return record
 

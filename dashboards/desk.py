@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.requests import Request
 
 from dashboards.live import Bus
 from dashboards.problems import Problem, unknown
-from hub.model import Device
+from hub.model import Alarm, Device
 from hub.rights import Right
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dashboards.auth import Caller, Gate
+    from dashboards.auth import Gate
+    from dashboards.caller import Caller
     from dashboards.devices import Roster, Snapshot
+    from dashboards.entrance import Entrance
     from dashboards.metrics import Metrics
     from dashboards.packed import Packed
     from dashboards.pages import Pages
     from hub.house import House
+    from hub.sight import View
 
 
 class Faults(Protocol):
@@ -45,6 +49,7 @@ class Desk:
     house: House
     bus: Bus
     gate: Gate
+    entrance: Entrance
     roster: Roster
     snapshot: Snapshot
     metrics: Metrics
@@ -66,15 +71,40 @@ def caller(request: Request) -> Caller:
     return it
 
 
+def view(request: Request) -> View:
+    """What the caller may see. Everything that shows devices is cut to it."""
+    return caller(request).view
+
+
 def device(request: Request, device_id: str) -> Device:
-    """Raises Problem: no such device, with the names that look like it."""
-    member = desk(request).house.hub.members.get(device_id)
+    """Raises Problem: no such device, with the names that look like it. One that may not be seen is not there."""
+    members = view(request).members
+    member = members.get(device_id)
     if member is None:
-        raise unknown("unknown_device", device_id, desk(request).house.hub.members)
+        raise unknown("unknown_device", device_id, members)
     return member.device
 
 
-def need(request: Request, right: Right) -> None:
-    """For what only some of those who may come here may see. Raises Problem."""
-    if not caller(request).may(right):
-        raise Problem("no_right", {"who": caller(request).name, "right": right.value})
+def seen_devices(request: Request) -> Collection[str] | None:
+    """The devices of which the caller may see entries of the ledger; None: of all, also of those that have gone."""
+    seen = view(request)
+    return None if seen.whole else seen.members.keys()
+
+
+def standing(request: Request) -> list[Alarm]:
+    """The alarms that stand, of devices that the caller may see."""
+    seen = view(request)
+    return [it for it in desk(request).house.alarms() if seen.sees(it.device)]
+
+
+def occurrence(request: Request, alarm: str) -> Alarm | None:
+    """An alarm that stands, of a device that the caller may see."""
+    found = desk(request).house.hub.book.occurrence(alarm)
+    return found if found is not None and view(request).sees(found.device) else None
+
+
+def need(request: Request, right: Right, over: Device | None = None) -> None:
+    """For what only some of those who may come here may do, or only with some devices. Raises Problem."""
+    who = caller(request)
+    if not (who.may(right) if over is None else who.may_with(right, over)):
+        raise Problem("no_right", {"who": who.name, "right": right.value})

@@ -8,12 +8,13 @@ from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from dashboards import shape
-from dashboards.desk import caller, desk
+from dashboards.desk import caller, desk, view
 from dashboards.desk import device as known_device
 from dashboards.live import Bus
 from dashboards.packed import Packed, json
@@ -22,11 +23,13 @@ from dashboards.shape import encode
 from hub.hub import Hub, Member
 from hub.model import LINK, Nameplate, Quality
 from hub.rights import Right
+from hub.sight import MOST_VIEWS, Sight, View
 
 PAGE = 100  # devices of a list, when nobody says how many
 MAX_PAGE = 1_000
 SNAPSHOT_S = 1.0  # a snapshot is given again for so long while things change,
 STILL_S = 5.0  # and for so long while nothing does
+MOST_SNAPSHOTS = 64  # kept, of so many views
 
 DeviceId = Annotated[str, Path(max_length=100, description="the device's id")]
 
@@ -46,7 +49,7 @@ class Wanted(BaseModel):
     after: str = Field("", description="the `next` of the page before")
     limit: int = Field(PAGE, description=f"devices a page, {MAX_PAGE} at most")
 
-    def fits(self, member: Member, codes: set[str] | None) -> bool:
+    def fits(self, member: Member, codes: frozenset[str] | None) -> bool:
         it, part = member.device, self.q.casefold()
         if (self.kind and it.kind != self.kind) or (self.driver and it.driver != self.driver):
             return False
@@ -58,58 +61,41 @@ class Wanted(BaseModel):
 
 
 class Roster:
-    """Who is in the house, in columns; the plates once, for all devices that have the same."""
+    """Who is in the house, in columns; the plates once, for all devices that have the same. One for each view."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self._packed: Packed | None = None
-        self._version = ""
-        self._ids: list[str] = []
-        self._within: dict[str, set[str]] = {}
+    def __init__(self, sight: Sight) -> None:
+        self._sight = sight
+        self._made: dict[frozenset[str] | None, _Roster] = {}
 
     def forget(self) -> None:
         """Devices came, went or changed."""
-        self._packed = None
+        self._made.clear()
 
-    @property
-    def version(self) -> str:
-        """The same as long as the roster is the same, also after a restart."""
-        return self._made()[1]
+    def of(self, view: View) -> _Roster:
+        it = self._made.get(view.key)
+        if it is None or it.view is not view:
+            if len(self._made) >= MOST_VIEWS:
+                self._made.clear()
+            it = self._made[view.key] = _Roster(view, self._sight)
+        return it
 
-    @property
-    def packed(self) -> Packed:
-        return self._made()[0]
 
-    @property
-    def ids(self) -> list[str]:
-        """Every device's id, in order."""
-        self._made()
-        return self._ids
+class _Roster:
+    """The roster that somebody sees. `version` is the same as long as it is, also after a restart."""
 
-    def within(self, area: str) -> set[str]:
-        """The codes of an area and of all areas below it."""
-        self._made()
-        return self._within.get(area, set())
-
-    def _made(self) -> tuple[Packed, str]:
-        if self._packed is None:
-            self._make()
-        assert self._packed is not None
-        return self._packed, self._version
-
-    def _make(self) -> None:
-        members = self._hub.members
-        self._ids = sorted(members)
-        self._within = _areas_within({it.code: it.parent for it in self._hub.areas.values()})
+    def __init__(self, view: View, sight: Sight) -> None:
+        self.view = view
+        self.ids = sorted(view.members)
         plates = _Plates()
-        there = [members[id] for id in self._ids]
+        there = [view.members[id] for id in self.ids]
         body = encode(
             {
-                "areas": [shape.area(it) for it in self._hub.areas.values()],
+                "areas": [shape.area(it) for it in view.areas],
                 "devices": {
-                    "id": self._ids,
+                    "id": self.ids,
                     "name": [it.device.name for it in there],
                     "kind": [it.device.kind for it in there],
+                    "family": [sight.family(it.device) for it in there],
                     "area": [it.device.area for it in there],
                     "profile": [it.device.profile for it in there],
                     "plate": [plates.number(it.plate) for it in there],
@@ -117,9 +103,9 @@ class Roster:
                 "plates": [shape.nameplate(it) for it in plates.known],
             }
         )
-        self._version = sha256(body).hexdigest()[:16]
-        told = b'{"version":"%s",%s' % (self._version.encode(), body[1:])
-        self._packed = Packed(told, cache=b"private, no-cache", tag=self._version)
+        self.version = sha256(body).hexdigest()[:16]
+        told = b'{"version":"%s",%s' % (self.version.encode(), body[1:])
+        self.packed = Packed(told, cache=b"private, no-cache", tag=self.version)
 
 
 class _Plates:
@@ -153,48 +139,61 @@ class Snapshot:
         self._hub = hub
         self._bus = bus
         self._roster = roster
-        self._packed: Packed | None = None
-        self._number = self._happenings = -1
-        self._made_at = 0.0
+        self._made: dict[frozenset[str] | None, _Made] = {}
         self._making = asyncio.Lock()
         self._serial = 0
 
-    async def packed(self) -> Packed:
+    async def packed(self, view: View) -> Packed:
         """Made anew after a frame, an alarm or a command, and else after a while.
 
         With readings it may be a second old, but never older than the last frame: the stream tells what came after it.
         """
-        if self._current is None:
+        made = self._current(view)
+        if made is None:
             async with self._making:  # a thousand who come back at once wait for one
-                if self._current is None:
+                made = self._current(view)
+                if made is None:
                     await self._bus.warm()
-                    self._make()
-        assert self._packed is not None
-        return self._packed
+                    made = self._make(view)
+        return made.packed
 
-    @property
-    def _current(self) -> Packed | None:
-        old_s = asyncio.get_running_loop().time() - self._made_at
+    def _current(self, view: View) -> _Made | None:
+        made = self._made.get(view.key)
+        if made is None or made.view is not view:
+            return None
+        old_s = asyncio.get_running_loop().time() - made.at
         if old_s >= (SNAPSHOT_S if self._bus.untold else STILL_S):
             return None
-        same = (self._number, self._happenings) == (self._bus.number, self._bus.happenings)
-        return self._packed if same else None
+        return made if (made.number, made.happenings) == (self._bus.number, self._bus.happenings) else None
 
-    def _make(self) -> None:
+    def _make(self, view: View) -> _Made:
         bus = self._bus
         head = {
             "epoch": bus.epoch,
             "number": bus.number,
             "now": shape.ms(self._hub.clock.now()),
-            "roster": self._roster.version,
-            "alarms": [shape.alarm(it) for it in self._hub.book.standing()],
-            "commands": [shape.command(bus.words, it) for it in bus.under_way.values()],
+            "roster": self._roster.of(view).version,
+            "alarms": [shape.alarm(it) for it in self._hub.book.standing() if view.sees(it.device)],
+            "commands": [shape.command(bus.words, it) for it in bus.under_way.values() if view.sees(it.command.device)],
         }
-        self._number, self._happenings = bus.number, bus.happenings
-        self._made_at = asyncio.get_running_loop().time()
         self._serial += 1
-        body = b'%s,"states":{%s}}' % (encode(head)[:-1], b",".join(bus.states()))
-        self._packed = Packed(body, cache=b"no-store", tag=f"{bus.epoch}.{bus.number}.{self._serial}")
+        body = b'%s,"states":{%s}}' % (encode(head)[:-1], b",".join(bus.states(view.members)))
+        packed = Packed(body, cache=b"no-store", tag=f"{bus.epoch}.{bus.number}.{self._serial}")
+        if len(self._made) >= MOST_SNAPSHOTS:
+            del self._made[next(iter(self._made))]
+        now = asyncio.get_running_loop().time()
+        made = self._made[view.key] = _Made(view, packed, bus.number, bus.happenings, now)
+        return made
+
+
+class _Made(Struct, frozen=True):
+    """A snapshot, and what it was made of."""
+
+    view: View
+    packed: Packed
+    number: int  # of the last frame then
+    happenings: int
+    at: float  # loop time
 
 
 # ---- routes -------------------------------------------------------------------------------------------------------
@@ -205,7 +204,7 @@ async def roster(request: Request) -> Response:
 
     Changes rarely: keep it, and ask with If-None-Match. `plate` is a device's number in `plates`.
     """
-    return await desk(request).roster.packed.answer(request)
+    return await desk(request).roster.of(view(request)).packed.answer(request)
 
 
 async def snapshot(request: Request) -> Response:
@@ -215,7 +214,7 @@ async def snapshot(request: Request) -> Response:
     `states` has for each device what the stream's `s:DEVICE` has. When `roster` is not the version that you have,
     fetch the roster first: values stand in the order of its points.
     """
-    packed = await desk(request).snapshot.packed()
+    packed = await desk(request).snapshot.packed(view(request))
     return await packed.answer(request)
 
 
@@ -224,9 +223,9 @@ async def devices(request: Request, wanted: Annotated[Wanted, Query()]) -> Respo
 
     `next` is what to give as `after` for the next page; null on the last.
     """
-    it = desk(request)
-    members, ids = it.house.hub.members, it.roster.ids
-    codes = it.roster.within(wanted.area) if wanted.area else None
+    it, seen = desk(request), view(request)
+    members, ids = seen.members, it.roster.of(seen).ids
+    codes = it.house.sight.below(wanted.area) if wanted.area else None
     limit = max(1, min(wanted.limit, MAX_PAGE))
     found: list[dict[str, Any]] = []
     for id in ids[_first_after(ids, wanted.after) :]:
@@ -242,7 +241,7 @@ async def device(request: Request, device_id: DeviceId) -> Response:
     """One device with its latest readings, whole: device time, our time, quality, and why when it is not good."""
     it = known_device(request, device_id)
     told = shape.device(it)
-    if caller(request).may(Right.COMMISSION):
+    if caller(request).may_with(Right.PUZZLES, it):
         told["address"] = it.address
     told["readings"] = _readings(request, it.id)
     return json(encode(told))
@@ -265,8 +264,8 @@ async def nameplate(request: Request, device_id: DeviceId) -> Response:
 
 
 async def areas(request: Request) -> Response:
-    """The tree of city, towns and villages."""
-    return json(encode({"areas": [shape.area(it) for it in desk(request).house.areas.values()]}))
+    """The tree of city, towns and villages: those that one may see, and what lies above them."""
+    return json(encode({"areas": [shape.area(it) for it in view(request).areas]}))
 
 
 def keys(device_id: str, plate: Nameplate, text: str) -> list[str]:
@@ -292,14 +291,3 @@ def _link(member: Member) -> str:
 
 def _first_after(ids: list[str], after: str) -> int:
     return bisect_right(ids, after) if after else 0
-
-
-def _areas_within(parents: dict[str, str]) -> dict[str, set[str]]:
-    """Area -> itself and all below it."""
-    within: dict[str, set[str]] = {code: {code} for code in parents}
-    for code in parents:
-        above, steps = parents.get(code, ""), 0
-        while above in within and steps < len(parents):
-            within[above].add(code)
-            above, steps = parents.get(above, ""), steps + 1
-    return within

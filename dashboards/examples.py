@@ -12,16 +12,14 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dashboards import examples_people
 from dashboards.desk import desk
+from dashboards.examples_people import Map
 from dashboards.packed import Packed
 from dashboards.shape import encode
 from hub.rights import Right
 
 OF_ANY_KIND = ("value", "limit", "becomes", "last_good")  # number, bool, text, place or null, by the point's kind
-
-
-class Map(dict[str, Any]):
-    """An object whose keys are names of things, not of fields."""
 
 
 _TITLE = {"zh-CN": "启动 1 号泵", "en": "Start pump 1"}
@@ -131,32 +129,6 @@ _COMMAND = {
     "final": True,
     "receipts": [{"stage": "sent", "at": _TIME, "words": _SENTENCE}],
 }
-_WHO = {
-    "name": "wang.min",
-    "full_name": "王敏",
-    "language": "zh-CN",
-    "roles": ["water_operator"],
-    "rights": ["acknowledge", "command", "look", "tokens"],
-    "csrf": "Yk3…",
-    "expires": _TIME,
-    "idle_s": 3600,
-}
-_TOKEN = {
-    "id": "5d0c11aa92ef",
-    "title": "daily report",
-    "roles": ["viewer"],
-    "created": _TIME,
-    "expires": _TIME,
-    "last_used": None,
-}
-_PERSON = {
-    "name": "wang.min",
-    "full_name": "王敏",
-    "roles": ["water_operator"],
-    "language": "zh-CN",
-    "disabled": False,
-    "created": _TIME,
-}
 _FAULTS = {
     "faults": [
         {
@@ -171,16 +143,7 @@ _JOB = {"name": "driver modbus", "running": True, "restarts": 0, "error": ""}
 
 # (method and path) -> status, and what is answered
 ANSWERS: dict[str, tuple[int, Any]] = {
-    "GET /api/v1/session": (200, _WHO),
-    "POST /api/v1/session": (200, _WHO),
-    "DELETE /api/v1/session": (204, None),
-    "POST /api/v1/session/password": (204, None),
-    "GET /api/v1/tokens": (200, {"tokens": [_TOKEN]}),
-    "POST /api/v1/tokens": (201, {"token": "fh_5d0c11aa92ef_q2…", **_TOKEN}),
-    "DELETE /api/v1/tokens/{token_id}": (204, None),
-    "GET /api/v1/people": (200, {"people": [_PERSON]}),
-    "POST /api/v1/people": (201, _PERSON),
-    "PATCH /api/v1/people/{name}": (200, _PERSON),
+    **examples_people.ANSWERS,
     "GET /api/v1/stream": (
         200,
         'id: 3f9a2c10.812\ndata: {"now":1795572087123,"s:ps-1":{…},"a:9f3a…":{…}}\n\n',
@@ -206,6 +169,7 @@ ANSWERS: dict[str, tuple[int, Any]] = {
                 "id": ["ps-chengdong-1"],
                 "name": ["城东一号泵站"],
                 "kind": ["pump_station"],
+                "family": ["water"],
                 "area": ["341203100000"],
                 "profile": ["generic-3-pumps"],
                 "plate": [0],
@@ -263,7 +227,10 @@ ANSWERS: dict[str, tuple[int, Any]] = {
     "GET /api/v1/alarms/history": (200, {"changes": [{"number": 4712, **_CHANGE}], "next": None}),
     "GET /api/v1/alarms/{alarm_id}": (200, {"alarm": _ALARM, "changes": [_CHANGE]}),
     "POST /api/v1/alarms/{alarm_id}/acknowledge": (200, {**_ALARM, "state": "acknowledged"}),
-    "POST /api/v1/alarms/acknowledge": (200, {"acknowledged": [_ALARM], "not_live": [], "one_by_one": []}),
+    "POST /api/v1/alarms/acknowledge": (
+        200,
+        {"acknowledged": [_ALARM], "not_live": [], "one_by_one": [], "not_yours": []},
+    ),
     "GET /api/v1/puzzles": (
         200,
         {"puzzles": [{"address": "modbus+dtu:860123456789012", "at": _TIME, "raw": "01 83 02", "why": _SENTENCE}]},
@@ -301,7 +268,6 @@ ANSWERS: dict[str, tuple[int, Any]] = {
             "counts": Map(readings=4_800_000),
             "ready": {"ok": True, "why": "ready"},
             "stream": {"viewers": 3, "most": 1000, "frame": 812, "frames_merged": 0},
-            "roles": Map(viewer=["look"]),
             "you": "wang.min",
         },
     ),
@@ -312,12 +278,7 @@ ANSWERS: dict[str, tuple[int, Any]] = {
 
 # What else may be answered, beside what every route may (401 and 403 where a right is needed, 422, 500).
 PROBLEMS: dict[str, tuple[int, ...]] = {
-    "POST /api/v1/session": (401, 403, 429, 503),
-    "POST /api/v1/session/password": (429, 503),
-    "POST /api/v1/tokens": (503,),
-    "DELETE /api/v1/tokens/{token_id}": (404, 503),
-    "POST /api/v1/people": (409, 503),
-    "PATCH /api/v1/people/{name}": (404, 409, 503),
+    **examples_people.PROBLEMS,
     "GET /api/v1/stream": (503,),
     "GET /api/v1/devices/{device_id}": (404,),
     "GET /api/v1/devices/{device_id}/nameplate": (404,),
@@ -343,6 +304,7 @@ _NAMES = {
     "command_id": "1c77e0a94b2f6d38",
     "alarm_id": "9f3a51c0d2e4b687",
     "token_id": "5d0c11aa92ef",
+    "session_id": "9c41e07d2b5a6f18",
     "name": "wang.min",
 }
 _QUERIES = {

@@ -22,10 +22,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -38,7 +38,8 @@ from hub.slot import Slot
 from hub.words import Catalogue
 
 if TYPE_CHECKING:
-    from dashboards.auth import Caller
+    from dashboards.caller import Caller
+    from hub.sight import View
 
 RING_FRAMES = 600  # kept for those who come back: ten minutes of one a second
 URGENT_GAP_S = 0.25  # between frames when an alarm or a command is to be told: four a second
@@ -59,15 +60,40 @@ class TooManyViewers(Exception):
     """MAX_VIEWERS watch already."""
 
 
+class Part(NamedTuple):
+    """One thing that changed: `"key":value` as JSON, and of which device it tells ("": of none)."""
+
+    device: str
+    text: bytes
+
+
 class Frame:
-    """What changed: key -> `"key":value` as JSON. Encoded once, however many watch."""
+    """What changed, by key. Cut and encoded once for each view, however many watch with it."""
 
-    __slots__ = ("number", "parts", "text")
+    __slots__ = ("_cuts", "_encode", "number", "parts")
 
-    def __init__(self, number: int, parts: dict[str, bytes], text: bytes) -> None:
+    def __init__(self, number: int, parts: dict[str, Part], encode: Callable[[Mapping[str, Part]], bytes]) -> None:
         self.number = number
         self.parts = parts
-        self.text = text
+        self._encode = encode
+        self._cuts: dict[int, tuple[View, dict[str, Part], bytes]] = {}
+
+    def cut(self, view: View) -> tuple[dict[str, Part], bytes]:
+        """What somebody with this view is told of it, and that as a chunk of the stream (b"" when it is nothing)."""
+        made = self._cuts.get(id(view))
+        if made is None or made[0] is not view:
+            parts = self.parts if view.whole else seen_by(view, self.parts)
+            made = self._cuts[id(view)] = view, parts, self._encode(parts) if parts else b""
+        return made[1], made[2]
+
+    def old(self) -> None:
+        """It has been told: who comes back later is told it together with others."""
+        self._cuts.clear()
+
+
+def seen_by(view: View, parts: Mapping[str, Part]) -> dict[str, Part]:
+    """Those that tell of no device, or of one that may be seen."""
+    return {key: it for key, it in parts.items() if not it.device or view.sees(it.device)}
 
 
 class Viewer:
@@ -80,20 +106,23 @@ class Viewer:
         self.task: asyncio.Task[None] | None = None  # that feeds its connection
         self.sending_since: float | None = None  # loop time at which its connection was given the last chunk
         self._bus = bus
-        self._frame: Frame | None = None
-        self._behind: dict[str, bytes] | None = None
+        self._frame: tuple[dict[str, Part], bytes] | None = None
+        self._behind: dict[str, Part] | None = None
         self._event = b""  # hello, reset, hb, or a catch-up: goes before the frames
         self._over = False
         self._wake: asyncio.Future[None] | None = None
 
     def offer(self, frame: Frame) -> None:
+        parts, text = frame.cut(self.ticket.view)
+        if not parts:
+            return
         if self._frame is None and self._behind is None:
-            self._frame = frame
+            self._frame = parts, text
         else:
             if self._behind is None:
                 assert self._frame is not None
-                self._behind, self._frame = dict(self._frame.parts), None
-            self._behind.update(frame.parts)
+                self._behind, self._frame = dict(self._frame[0]), None
+            self._behind.update(parts)
             if len(self._behind) > MAX_BEHIND:
                 self._behind = None
                 self._event = self._bus.reset()
@@ -140,7 +169,7 @@ class Viewer:
         if self._event:
             chunk, self._event = self._event, b""
         elif self._frame is not None:
-            chunk, self._frame = self._frame.text, None
+            chunk, self._frame = self._frame[1], None
         else:
             assert self._behind is not None
             chunk, self._behind = self._bus.encode(self._behind), None
@@ -228,11 +257,11 @@ class Bus:
 
     # ---- what the pages call --------------------------------------------------------------------------------------
 
-    def states(self) -> list[bytes]:
-        """`"DEVICE":{…}` for every device. Made anew only where something has been heard."""
+    def states(self, members: Mapping[str, Member]) -> list[bytes]:
+        """`"DEVICE":{…}` for these devices. Made anew only where something has been heard."""
         known = self._states
         told: list[bytes] = []
-        for device, member in self._hub.members.items():
+        for device, member in members.items():
             state = known.get(device)
             if state is None or state.newest is not member.newest:
                 state = self._state(device, member)
@@ -275,7 +304,7 @@ class Bus:
         if not self.viewers:
             self._told_at = {device: member.newest for device, member in self._hub.members.items()}
         viewer = Viewer(self, ticket)
-        viewer.tell(b"retry: %d\n\n" % RETRY_MS + self._missed(last_id))
+        viewer.tell(b"retry: %d\n\n" % RETRY_MS + self._missed(last_id, ticket.view))
         self.viewers.add(viewer)
         if self.untold:
             self._set_timer(URGENT_GAP_S)
@@ -299,9 +328,11 @@ class Bus:
         for viewer in list(self.viewers):
             viewer.leave()
 
-    def encode(self, parts: Mapping[str, bytes]) -> bytes:
+    def encode(self, parts: Mapping[str, Part]) -> bytes:
         """A chunk of the stream with these parts, that brings its reader to the last frame."""
-        return self._text(b"id: %s.%d\ndata: " % (self.epoch.encode(), self.number), parts.values())
+        head = b"id: %s.%d\ndata: " % (self.epoch.encode(), self.number)
+        now = shape.ms(self._clock.now())
+        return b'%s{"now":%d,%s}\n\n' % (head, now, b",".join([it.text for it in parts.values()]))
 
     def reset(self) -> bytes:
         """Tells a reader to take a new snapshot."""
@@ -313,7 +344,7 @@ class Bus:
 
     # ---- frames ---------------------------------------------------------------------------------------------------
 
-    def _missed(self, last_id: str) -> bytes:
+    def _missed(self, last_id: str, view: View) -> bytes:
         if not last_id:
             return b"event: hello\n" + self.hello()
         epoch, _, text = last_id.partition(".")
@@ -324,10 +355,10 @@ class Bus:
             return b"event: hello\n" + self.hello()
         if not self._ring or not self._ring[0].number - 1 <= number < self.number:
             return self.reset()
-        missed: dict[str, bytes] = {}
+        missed: dict[str, Part] = {}
         for frame in islice(self._ring, number - self._ring[0].number + 1, None):
-            missed.update(frame.parts)
-        return self.encode(missed)
+            missed.update(frame.parts if view.whole else seen_by(view, frame.parts))
+        return self.encode(missed) if missed else b"event: hello\n" + self.hello()
 
     def _set_timer(self, gap_s: float) -> None:
         loop = asyncio.get_running_loop()
@@ -350,36 +381,34 @@ class Bus:
         if self._changed and self.viewers:
             self._set_timer(URGENT_GAP_S)
 
-    def _take_parts(self) -> dict[str, bytes]:
-        parts: dict[str, bytes] = {}
+    def _take_parts(self) -> dict[str, Part]:
+        parts: dict[str, Part] = {}
         if self._roster_changed:
             self._roster_changed = False
-            parts["roster"] = b'"roster":%d' % (self.number + 1)
+            parts["roster"] = Part("", b'"roster":%d' % (self.number + 1))
         for key, it in self._untold.items():
             told = shape.alarm(it) if isinstance(it, Alarm) else shape.command(self.words, it)
-            parts[key] = b"%s:%s" % (shape.encode(key), shape.encode(told))
+            device = it.device if isinstance(it, Alarm) else it.command.device
+            parts[key] = Part(device, b"%s:%s" % (shape.encode(key), shape.encode(told)))
         self._untold.clear()
         for device in list(islice(self._changed, DEVICES_A_FRAME)):
             del self._changed[device]
             member = self._hub.members.get(device)
             if member is not None:
-                parts["s:" + device] = b'"s:' + self._state(device, member).text[1:]
+                parts["s:" + device] = Part(device, b'"s:' + self._state(device, member).text[1:])
                 self._told_at[device] = member.newest
         return parts
 
-    def _issue(self, parts: dict[str, bytes]) -> None:
+    def _issue(self, parts: dict[str, Part]) -> None:
         self.number += 1
-        frame = Frame(self.number, parts, self.encode(parts))
+        frame = Frame(self.number, parts, self.encode)
         self._ring.append(frame)
         self._last_frame = self._last_word = asyncio.get_running_loop().time()
         for viewer in self.viewers:
             if not viewer.idle:
                 self.frames_merged += 1
             viewer.offer(frame)
-
-    def _text(self, head: bytes, parts: Iterable[bytes]) -> bytes:
-        now = shape.ms(self._clock.now())
-        return b'%s{"now":%d,%s}\n\n' % (head, now, b",".join(parts))
+        frame.old()
 
     # ---- once a second, while somebody watches --------------------------------------------------------------------
 
@@ -402,18 +431,18 @@ class Bus:
             for viewer in self.viewers:
                 viewer.tell(heartbeat)
 
-    def _fresh(self) -> dict[str, bytes]:
+    def _fresh(self) -> dict[str, Part]:
         """Devices of this part that were heard again with nothing new: how fresh they are is to be told too."""
         members = self._hub.members
         step = -(-len(members) // FRESH_PARTS)
         start = self._part * step
         self._part = (self._part + 1) % FRESH_PARTS
-        parts: dict[str, bytes] = {}
+        parts: dict[str, Part] = {}
         for device, member in islice(members.items(), start, start + step):
             at = member.newest
             if at is not self._told_at.get(device, EPOCH) and device not in self._changed:
                 self._told_at[device] = at
-                parts["f:" + device] = b"%s:%d" % (shape.encode("f:" + device), shape.ms(at))
+                parts["f:" + device] = Part(device, b"%s:%d" % (shape.encode("f:" + device), shape.ms(at)))
         return parts
 
     def _stop_timers(self) -> None:

@@ -21,6 +21,7 @@ from hub.historian.base import AskedTooMuch, HistoryUnavailable
 from hub.hub import NotLive
 from hub.ledger.trouble import LedgerUnavailable
 from hub.model import Words
+from hub.passwords import WeakPassword
 from hub.words import LANGUAGES, Catalogue
 
 MEDIA_TYPE = "application/problem+json"
@@ -33,9 +34,17 @@ SAYS = Catalogue.read([Path(__file__).with_name("words.toml")])
 STATUS = {
     "sign_in_first": 401,
     "wrong_name_or_password": 401,
+    "code_needed": 401,
+    "wrong_code": 401,
     "session_over": 401,
     "bad_token": 401,
+    "wrong_setup_code": 403,
     "no_right": 403,
+    "not_whole": 403,
+    "do_first": 403,
+    "session_only": 403,
+    "not_to_oneself": 403,
+    "power_is_apart": 403,
     "csrf": 403,
     "not_found": 404,
     "unknown_device": 404,
@@ -45,6 +54,7 @@ STATUS = {
     "unknown_alarm": 404,
     "unknown_person": 404,
     "unknown_token": 404,
+    "unknown_session": 404,
     "unknown_fault": 404,
     "no_demo": 404,
     "method_not_allowed": 405,
@@ -56,10 +66,14 @@ STATUS = {
     "command_refused": 409,
     "name_is_taken": 409,
     "last_admin": 409,
+    "powers_are_apart": 409,
+    "second_not_begun": 409,
+    "second_is_wanted": 409,
     "too_large": 413,
     "invalid": 422,
     "bad_args": 422,
     "wrong_old_password": 422,
+    "wrong_new_code": 422,
     "asked_too_much": 422,
     "slow_down": 429,
     "broken": 500,
@@ -128,6 +142,12 @@ def unknown(code: str, name: str, known: Iterable[str], **args: Any) -> Problem:
     """There is no such thing; these look like it."""
     near = difflib.get_close_matches(name[:MAX_ECHO], list(known), n=MAX_NEAR, cutoff=0.5)
     return Problem(code, {"name": name, **args}, near=near)
+
+
+def weak_password(request: Request, weak: WeakPassword, where: str) -> Problem:
+    """What is wrong with a password, in the asker's language."""
+    what = request.scope["app"].state.desk.house.words.say(weak.words, language(request))
+    return Problem("invalid", {"count": 1}, mistakes=[{"where": where, "what": what, "rule": "weak"}])
 
 
 async def from_problem(request: Request, error: Exception) -> Response:

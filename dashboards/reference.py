@@ -15,7 +15,7 @@ from dashboards import examples, problems
 from dashboards.desk import desk
 from dashboards.packed import Packed
 from dashboards.shape import encode
-from hub.rights import ROLES, Right, may
+from hub.rights import ROLES, Right
 
 POLICY = (
     b"content-security-policy",
@@ -117,7 +117,7 @@ def _route(whole: dict[str, Any], key: str, route: dict[str, Any], tongue: str) 
 def _right(right: str, say: dict[str, str]) -> str:
     if right == Right.OPEN:
         return say["open"]
-    roles = ", ".join(role for role in ROLES if may((role,), Right(right)))
+    roles = ", ".join(name for name, role in ROLES.items() if Right(right) in role.rights)
     return f"<code>{escape(right)}</code> ({escape(say['roles'].format(roles=roles))})"
 
 

@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dashboards import live, metrics, problems, shape
-from dashboards.desk import caller, desk
+from dashboards.desk import caller, desk, view
 from dashboards.packed import Packed, json, ready
 from dashboards.problems import Problem
 from dashboards.shape import encode
 from hub.demo import USERS
-from hub.rights import ROLES
+from hub.rights import write_grant
 
 _OK = encode({"ok": True})
 
@@ -56,8 +56,8 @@ async def site(request: Request) -> Response:
     }
     if house.demo:
         told["users"] = [
-            {"name": name, "password": password, "roles": roles, "full_name": full_name}
-            for name, password, roles, full_name in USERS
+            {"name": name, "password": password, "grants": [write_grant(it) for it in grants], "full_name": full_name}
+            for name, password, grants, full_name in USERS
         ]
     return json(encode(told))
 
@@ -84,18 +84,21 @@ async def system(request: Request) -> Response:
             "frame": it.bus.number,
             "frames_merged": it.bus.frames_merged,
         },
-        "roles": {role: sorted(rights) for role, rights in ROLES.items()},
         "you": caller(request).name,
     }
     return json(encode(told))
 
 
 async def puzzles(request: Request) -> Response:
-    """What could not be read, newest first: from where, the bytes in hex, and why not."""
-    house = desk(request).house
+    """What could not be read, newest first: from where, the bytes in hex, and why not.
+
+    Of devices that one may see; of senders that are no device only who sees the whole house is told.
+    """
+    house, seen = desk(request).house, view(request)
     told = [
         {"address": it.address, "at": it.at, "raw": it.raw.hex(" "), "why": shape.sentence(house.words, it.why)}
         for it in reversed(house.puzzles())
+        if seen.whole or ((device := house.hub.who_is(it.address)) is not None and seen.sees(device.id))
     ]
     return json(encode({"puzzles": told}))
 

@@ -67,6 +67,15 @@ class Throttle:
             if here is not None:
                 here.mistakes = max(0, here.mistakes - 1)
 
+    def excuse(self, name: str, address: str) -> None:
+        """The try is over, and was neither a mistake nor a success: what was counted before it stays."""
+        for it in (self._pairs.get((name, address)), self._addresses.get(address)):
+            if it is not None:
+                it.mistakes = max(0, it.mistakes - 1)
+        here = self._addresses.get(address)
+        if here is not None:
+            here.now = max(0, here.now - 1)
+
 
 def _tally(tallies: OrderedDict[Any, _Tally], key: Any, now: float) -> _Tally:
     it = tallies.get(key)

@@ -218,7 +218,8 @@ async def _serve(site: Site, rules: Rules, listener: socket.socket, demo: Any = 
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        for line in demo.hello(house) if demo is not None else (f"console: http://{_where(listener)}/",):
+        hello = demo.hello(house) if demo is not None else await _hello(app, f"http://{_where(listener)}/")
+        for line in hello:
             print(line, flush=True)
         waiting = asyncio.ensure_future(stop.wait())
         await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -228,6 +229,18 @@ async def _serve(site: Site, rules: Rules, listener: socket.socket, demo: Any = 
         return 0 if stop.is_set() else 1
     finally:
         await house.close()
+
+
+async def _hello(app: Any, address: str) -> list[str]:
+    """What the person at the server's console is told; while there is no administrator also the one-time code."""
+    code = await app.state.desk.entrance.setup_code()
+    lines = [f"console: {address}"]
+    if code:
+        lines += [
+            "There is no administrator yet. Whoever opens this page and writes this code becomes the first:",
+            f"  {address}setup    code: {code}",
+        ]
+    return lines
 
 
 async def _open(kind: type[House], site: Site, rules: Rules, drivers: Any, demo: bool) -> House:
@@ -285,9 +298,9 @@ async def _demo_users(house: House) -> None:
     from hub.passwords import add_person
 
     there = {person.name for person in await house.ledger.people.persons()}
-    for name, password, roles, full_name in USERS:
+    for name, password, grants, full_name in USERS:
         if name not in there:
-            await add_person(house.ledger, name, full_name, password, roles, "zh-CN", by="demo")
+            await add_person(house.ledger, name, full_name, password, grants, "zh-CN", by="demo")
 
 
 def _fault(args: argparse.Namespace) -> int:

@@ -54,12 +54,14 @@ def _to_run(command: Command) -> None:
 
 
 def _to_ask(command: Command) -> None:
-    sub = command("user", "Add a user, set a password, list users.",
-                  "fieldhub user my-county add wang.min --role water_operator")  # fmt: skip
+    sub = command("user", "Add a user, set a password or what they may, let somebody in no more, list users.",
+                  "fieldhub user my-county add wang.min --role water_operator@340299100000")  # fmt: skip
     sub.add_argument("dir", type=Path)
-    sub.add_argument("what", choices=["add", "password", "list"])
+    sub.add_argument("what", choices=["add", "password", "grants", "disable", "enable", "second", "list"],
+                     help="grants: all that they may from now on; second: take away the second factor")  # fmt: skip
     sub.add_argument("name", nargs="?", default="")
-    sub.add_argument("--role", action="append", default=[], help="viewer, water_operator, field_engineer or admin")
+    sub.add_argument("--role", action="append", default=[],
+                     help="ROLE, or ROLE@AREA for an area and all below it; may be given several times")  # fmt: skip
     sub.add_argument("--full-name", default="")
     sub.add_argument("--password-file", type=Path, help="instead of asking; - reads one line from standard input")
     sub = command("decode", "Read bytes of a protocol and say what they mean.",

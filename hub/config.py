@@ -1,6 +1,6 @@
 """Reads the site folder, checks everything, reports every mistake at once.
 
-    hub.toml            [site] [http] [drivers.NAME] [armed]
+    hub.toml            [site] [http] [security] [drivers.NAME] [families] [armed]
     devices/*.toml      [[area]] and [[device]]
     profiles/*.toml     makes and models of this site (read by the drivers)
     rules/*.toml        rules of this site (read by rules/load.py)
@@ -25,6 +25,7 @@ from hub.config_words import explain
 from hub.contract import BadConfig, DriverSpec
 from hub.mistakes import Mistakes, near, read_toml
 from hub.model import Area, Device, Nameplate
+from hub.rights import ROLES, Family
 
 ID_FORM = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 _HOST = '"127.0.0.1" for this machine only, or "0.0.0.0" for the whole network'
@@ -33,6 +34,12 @@ _HUB_WRITE = {
     "name": '"示范县水务局", or one for each language: { zh-CN = "…", en = "…" }',
     "port": "a whole number from 1 to 65535, like 8420",
     "host": _HOST,
+    "password_length": "a whole number from 8 to 64, like 10",
+    "password_days": "days from 1 to 3650, or 0 for never",
+    "idle_minutes": "whole minutes from 5 to 1440, like 60",
+    "session_hours": "whole hours from 1 to 168, like 12",
+    "separate_powers": "true or false",
+    "families": 'what kinds are there for: sluice = "water" (water, fleet, broadcast, camera, other)',
 }
 _AREA_WRITE = {
     "code": 'the 12 digits of the administrative division: code = "340299100000"',
@@ -97,12 +104,34 @@ class HttpTable(Strict):
         return host
 
 
+class SecurityTable(Strict):
+    """[security]: how people prove who they are."""
+
+    password_length: int = Field(default=10, ge=8, le=64)  # letters at least
+    password_days: int = Field(default=0, ge=0, le=3_650)  # a password must be changed after so long; 0: never
+    second_factor: list[str] = []  # roles that must have one
+    separate_powers: bool = False  # nobody may hold two of the three powers, or one of them and command devices
+    idle_minutes: int = Field(default=60, ge=5, le=1_440)  # a session ends after so long without a request
+    session_hours: int = Field(default=12, ge=1, le=168)  # and after so long in any case
+    two_people: dict[str, list[str]] = {}  # action -> devices (or "*") where a second person must agree
+
+    @field_validator("second_factor")
+    @classmethod
+    def _known_roles(cls, roles: list[str]) -> list[str]:
+        for role in roles:
+            if role not in ROLES:
+                raise ValueError(f'has "{role}", which is no role. Write some of: {", ".join(ROLES)}')
+        return roles
+
+
 class HubFile(Strict):
     """hub.toml."""
 
     site: SiteTable = SiteTable()
     http: HttpTable = HttpTable()
+    security: SecurityTable = SecurityTable()
     drivers: dict[str, dict[str, Any]] = {}
+    families: dict[str, Family] = {}  # device kind -> what it is there for, besides those of hub/rights.py
     armed: dict[str, list[str]] = {}  # rule -> the devices where it may ask for a hazardous command
 
 

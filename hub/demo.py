@@ -13,13 +13,17 @@ from typing import Any, Self
 
 from hub.contract import BadConfig
 from hub.house import House
+from hub.rights import Grant, write_grant
 
 # Log-ins of the demo, which listens on loopback only. Nothing else in the house has a default password.
 USERS = (
-    ("water", "water-demo-2026", ("water_operator",), "王敏（水务值班）"),
-    ("engineer", "engineer-demo-2026", ("field_engineer",), "李强（现场工程师）"),
-    ("viewer", "viewer-demo-2026", ("viewer",), "访客"),
-    ("admin", "admin-demo-2026", ("admin",), "管理员"),
+    ("water", "water-demo-2026", (Grant("water_operator"),), "王敏（水务值班）"),
+    ("town", "town-demo-2026", (Grant("water_operator", "340299101000"),), "周敏（东圩镇值班）"),
+    ("engineer", "engineer-demo-2026", (Grant("field_engineer"),), "李强（现场工程师）"),
+    ("viewer", "viewer-demo-2026", (Grant("viewer"),), "访客"),
+    ("admin", "admin-demo-2026", (Grant("system_admin"),), "系统管理员"),
+    ("security", "security-demo-2026", (Grant("security_admin"),), "安全管理员"),
+    ("auditor", "auditor-demo-2026", (Grant("auditor"),), "审计员"),
 )
 START_S = 20.0  # the simulators must be ready by then
 STOP_S = 5.0
@@ -148,7 +152,9 @@ class Demo:
 
     def hello(self, house: House) -> Sequence[str]:
         """What the person who started the demo wants to know."""
-        users = [f"  {name:10} {password:22} {', '.join(roles)}" for name, password, roles, _ in USERS]
+        users = [
+            f"  {name:10} {password:22} {', '.join(map(write_grant, grants))}" for name, password, grants, _ in USERS
+        ]
         return (
             "",
             f"FieldHub demo: {len(house.devices)} stations · {len(house.areas)} areas",

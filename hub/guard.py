@@ -11,7 +11,8 @@ from msgspec import Struct
 from hub.clock import Clock
 from hub.hub import Member
 from hub.model import LINK, Action, Arg, Interlock, LinkState, Quality, Test, Title, Value, Words
-from hub.rights import Right, may
+from hub.rights import Grant, Right
+from hub.sight import Sight
 from hub.slot import LARGEST
 from hub.words import named, shown
 
@@ -27,7 +28,7 @@ class Request(Struct, frozen=True):
     asked_by: str
     because: str
     key: str = ""
-    roles: tuple[str, ...] = ()
+    grants: tuple[Grant, ...] = ()
     rule: str = ""  # the rule that asks; empty for people
 
 
@@ -61,11 +62,13 @@ class Guard:
         clock: Clock,
         members: Mapping[str, Member],
         ledger: SentCounts,
+        sight: Sight,
         armed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._clock = clock
         self._members = members
         self._ledger = ledger
+        self._sight = sight
         self._armed = armed or {}  # rule name -> devices where it may ask for hazardous actions; everything else: not
 
     def known(self, ask: Request) -> tuple[Member, Action, dict[str, Any]]:
@@ -106,7 +109,8 @@ class Guard:
 
     def _allowed(self, member: Member, action: Action, ask: Request) -> Words | None:
         if not ask.rule:
-            return None if may(ask.roles, Right.COMMAND) else Words("refused.no_right", {"who": ask.asked_by})
+            may = self._sight.allows(ask.grants, Right.COMMAND, member.device)
+            return None if may else Words("refused.no_right", {"who": ask.asked_by})
         rule, _, _ = ask.rule.partition(PART)  # armed by its name, for every part of the device
         if action.hazard == "none" or member.device.id in self._armed.get(rule, ()):
             return None

@@ -29,8 +29,11 @@ from hub.ledger.ledger import Ledger
 from hub.ledger.trouble import LedgerUnavailable
 from hub.model import Action, Alarm, Area, CommandRecord, Device, Nameplate, Reading, Words
 from hub.registry import follow
+from hub.rights import FAMILIES
+from hub.sight import Sight
 from hub.slot import Slot
 from hub.supervise import Supervisor
+from hub.vault import Vault
 from hub.words import Catalogue, house_words
 
 log = logging.getLogger("fieldhub.house")
@@ -98,6 +101,7 @@ class House:
         demo: bool = False,
     ) -> None:
         self.site = site
+        self.vault = Vault.open(site.data / "keys" / "vault.key")
         self.clock = clock
         self.ledger = ledger
         self.historian = historian
@@ -107,7 +111,8 @@ class House:
         self.hub = Hub(clock, _HubHistory(historian, self.collector), ledger, judgement)
         self.holds = HoldsFile(site.data / "holds.json", judgement, clock)
         self.drivers: dict[str, Driver] = {n: spec.open(site.options[n], clock) for n, spec in drivers.items()}
-        self.guard = Guard(clock, self.hub.members, ledger, site.hub.armed)
+        self.sight = Sight(self.hub, {**FAMILIES, **site.hub.families})
+        self.guard = Guard(clock, self.hub.members, ledger, self.sight, site.hub.armed)
         self.dispatch = Dispatch(self.hub, ledger, self.drivers, self.guard)
         self.supervisor = Supervisor(clock)
         self.reception = Reception(self.hub)

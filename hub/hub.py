@@ -98,6 +98,7 @@ class Hub:
         self.clock = clock
         self.members: dict[str, Member] = {}
         self.areas: dict[str, Area] = {}
+        self.changes = 0  # of who is here: devices that came, went or are described otherwise
         self.book = AlarmBook()
         self.puzzles: deque[Puzzle] = deque(maxlen=MAX_PUZZLES)
         self.counts = {"readings": 0, "late": 0, "unknown_point": 0, "unknown_device": 0, "puzzles": 0}
@@ -136,6 +137,7 @@ class Hub:
         for key, tokens in self._judgement.bind(device, slots).items():
             slots[key].wakes = dict.fromkeys(tokens)
         self.members[device.id] = member
+        self.changes += 1
         self._by_address[device.address] = device
         self._watch_silence(member)
         for watcher in self._watchers:
@@ -146,6 +148,7 @@ class Hub:
         member = self.members.pop(device, None)
         if member is None:
             return
+        self.changes += 1
         self._forget_address(member.device)
         self._judgement.unbind(device)
         for alarm in self.book.standing():

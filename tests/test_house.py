@@ -36,7 +36,7 @@ BELONGS_TO: dict[str, tuple[str, ...]] = {
     "alembic": ("hub/ledger/*",),
     "argon2": ("hub/passwords.py",),
     "authlib": ("dashboards/oidc.py",),
-    "cryptography": ("hub/certificate.py", "hub/seal.py"),
+    "cryptography": ("hub/certificate.py", "hub/seal.py", "hub/vault.py"),
     "fastapi": ("dashboards/*", FRONT_DOOR),
     "httpx": ("dashboards/oidc.py",),
     "msgspec": ("hub/*", "rules/*", "drivers/*", "dashboards/*", "simulators/*"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,7 @@ from hub.ledger.entries import (
     chain,
     draft,
 )
+from hub.ledger.pages import Page, parts
 from hub.ledger.people import People
 from hub.ledger.places import Places
 from hub.ledger.reader import Reader
@@ -38,9 +39,7 @@ from hub.ledger.writer import Trouble, Writer
 from hub.model import AlarmChange, AlarmEvent, Command, Receipt, Stage
 
 CATCH_UP_S = 2.0  # a reader waits so long for what is on its way to the disk
-PAGE_LIMIT = 1_000  # rows that one read of a history gives at most
 VERIFY_PAGE = 2_000  # rows in memory while the chain is verified
-IDS_A_QUERY = 500  # ids in one IN (…)
 
 Life = tuple[Command, list[Receipt]]  # a command, and its receipts so far, oldest first
 
@@ -120,13 +119,19 @@ class Ledger:
         ]
 
     async def alarm_history(
-        self, device: str | None = None, limit: int = 100, before: int | None = None
+        self,
+        device: str | None = None,
+        limit: int = 100,
+        before: int | None = None,
+        seen: Collection[str] | None = None,
     ) -> list[tuple[int, AlarmChange]]:
-        """(number, change) of one device or all, newest first, and older than number `before`."""
-        page = _page(_of(ALARM), limit, before)
-        if device is not None:
-            page = page.where(entry.c.device == device)
-        return [(it.seq, as_alarm_change(it.body)) for it in await self._entries(page)]
+        """(number, change) of one device or all, newest first, and older than number `before`.
+
+        `seen`: the devices of which entries may be shown; None: of all.
+        """
+        page = Page(ALARM, device, limit, before, seen)
+        await self._caught_up()
+        return [(it.seq, as_alarm_change(it.body)) for it in await self._reader.run(page.read)]
 
     # ---- commands -------------------------------------------------------------------------------------------------
 
@@ -142,25 +147,31 @@ class Ledger:
             )
             .exists()
         )
-        return [life for _, life in await self._lives(_of(COMMAND).where(~ended).order_by(entry.c.seq))]
+        return [life for _, life in await self._lives(_all_of(_of(COMMAND).where(~ended).order_by(entry.c.seq)))]
 
     async def command(self, id: str) -> Life | None:
         """The command with this id and its receipts, oldest first."""
-        found = await self._lives(_of(COMMAND).where(entry.c.subject == id))
+        found = await self._lives(_all_of(_of(COMMAND).where(entry.c.subject == id)))
         return found[0][1] if found else None
 
     async def command_by_key(self, by: str, key: str) -> Life | None:
         """The command that this asker gave this idempotency key."""
         keyed = _of(COMMAND).where(entry.c.by == by, entry.c.key == key, entry.c.key != word(""))
-        found = await self._lives(keyed)
+        found = await self._lives(_all_of(keyed))
         return found[0][1] if found else None
 
     async def commands(
-        self, device: str | None = None, limit: int = 100, before: int | None = None
+        self,
+        device: str | None = None,
+        limit: int = 100,
+        before: int | None = None,
+        seen: Collection[str] | None = None,
     ) -> list[tuple[int, Life]]:
-        """(number, command with its receipts) of one device or all, newest first, and older than number `before`."""
-        page = _page(_of(COMMAND), limit, before)
-        return await self._lives(page if device is None else page.where(entry.c.device == device))
+        """(number, command with its receipts) of one device or all, newest first, and older than number `before`.
+
+        `seen`: the devices of which entries may be shown; None: of all.
+        """
+        return await self._lives(Page(COMMAND, device, limit, before, seen).read)
 
     async def count_sent(self, device: str, action: str, since: datetime) -> int:
         """How many commands of this action were sent to the device at `since` or later (for starts per hour)."""
@@ -177,7 +188,9 @@ class Ledger:
 
     async def entries(self, kind: str | None = None, limit: int = 100, before: int | None = None) -> list[Entry]:
         """Entries of one kind or all, newest first, and older than number `before`."""
-        return await self._entries(_page(select(entry) if kind is None else _of(kind), limit, before))
+        page = Page(kind, None, limit, before)
+        await self._caught_up()
+        return await self._reader.run(page.read)
 
     async def tip(self) -> tuple[int, str]:
         """(number, hash) of the last entry. Print it into a report: then even a cut-off end can be shown."""
@@ -214,13 +227,13 @@ class Ledger:
 
     async def _entries(self, query: Select[Any]) -> list[Entry]:
         await self._caught_up()
-        return await self._reader.run(lambda connection: [Entry(*row) for row in connection.execute(query)])
+        return await self._reader.run(_all_of(query))
 
-    async def _lives(self, commands: Select[Any]) -> list[tuple[int, Life]]:
+    async def _lives(self, commands: Callable[[Connection], list[Entry]]) -> list[tuple[int, Life]]:
         await self._caught_up()
 
         def read(connection: Connection) -> list[tuple[int, Life]]:
-            found = [Entry(*row) for row in connection.execute(commands)]
+            found = commands(connection)
             receipts = _receipts(connection, [it.subject for it in found])
             return [(it.seq, (as_command(it.body), receipts[it.subject])) for it in found]
 
@@ -231,9 +244,8 @@ def _of(kind: str) -> Select[Any]:
     return select(entry).where(entry.c.kind == kind)
 
 
-def _page(query: Select[Any], limit: int, before: int | None) -> Select[Any]:
-    query = query.order_by(entry.c.seq.desc()).limit(max(0, min(limit, PAGE_LIMIT)))
-    return query if before is None else query.where(entry.c.seq < before)
+def _all_of(query: Select[Any]) -> Callable[[Connection], list[Entry]]:
+    return lambda connection: [Entry(*row) for row in connection.execute(query)]
 
 
 def _standing() -> Select[Any]:
@@ -270,7 +282,7 @@ def _standing() -> Select[Any]:
 
 def _receipts(connection: Connection, commands: list[str]) -> defaultdict[str, list[Receipt]]:
     found: defaultdict[str, list[Receipt]] = defaultdict(list)
-    for ids in _parts(commands):
+    for ids in parts(commands):
         rows = connection.execute(
             select(entry.c.seq, entry.c.subject, entry.c.body).where(
                 entry.c.kind == word(RECEIPT), entry.c.subject.in_(ids)
@@ -284,7 +296,3 @@ def _receipts(connection: Connection, commands: list[str]) -> defaultdict[str, l
 def _in_order(rows: Iterable[Any]) -> list[Any]:
     """By number, first column. Not in SQL: an ORDER BY draws SQLite to read the whole kind by its numbers instead."""
     return sorted(rows, key=lambda row: int(row[0]))
-
-
-def _parts(ids: list[str]) -> Iterable[list[str]]:
-    return (ids[start : start + IDS_A_QUERY] for start in range(0, len(ids), IDS_A_QUERY))

@@ -1,6 +1,6 @@
 """People, their sessions and their API tokens. Rows that change; that they changed, and who did it, stands in notes.
 
-Passwords, session ids and secrets come and go as hashes only: hashing is dashboards/auth.py.
+Passwords, session ids and secrets come and go as hashes only: hashing is hub/passwords.py.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from hub.ledger.entries import Note, draft
 from hub.ledger.reader import Reader, Row
 from hub.ledger.tables import person, session, token
 from hub.ledger.writer import Writer
+from hub.rights import Grant
 
 SEEN_EVERY = timedelta(seconds=60)  # how far `seen` and `last_used` on the disk may lag behind
 
@@ -27,11 +28,17 @@ class Person(Struct, frozen=True):
 
     name: str
     full_name: str
-    password: str  # a hash
-    roles: tuple[str, ...]
+    password: str  # a hash; "": none, signs in at the OpenID provider only
+    grants: tuple[Grant, ...]
     created: datetime
     language: str = "zh-CN"
     disabled: bool = False
+    password_set: datetime | None = None
+    must_change: bool = False  # somebody else chose the password
+    second: str = ""  # the second factor's secret, sealed; "": there is none
+    second_step: int = 0  # the last step of it that was used: no code opens twice
+    recovery: tuple[str, ...] = ()  # hashes of codes for a lost second factor, each good once
+    subject: str = ""  # who they are at the OpenID provider
 
 
 class Session(Struct, frozen=True):
@@ -43,16 +50,19 @@ class Session(Struct, frozen=True):
     created: datetime
     seen: datetime
     expires: datetime
+    address: str = ""
+    agent: str = ""
+    way: str = ""  # how: "password", "second" (password and code), "openid"
 
 
 class Token(Struct, frozen=True):
-    """A key for a program, with at most these roles of its person's. `secret` is a hash."""
+    """A key for a program, with at most these grants of its person's. `secret` is a hash."""
 
     id: str
     name: str
     person: str
     secret: str
-    roles: tuple[str, ...]
+    grants: tuple[Grant, ...]
     created: datetime
     expires: datetime | None = None
     last_used: datetime | None = None
@@ -83,25 +93,65 @@ class People:
     async def add(self, it: Person, *notes: Note) -> None:
         await self._do(lambda connection: _insert(connection, person, it), notes)
 
+    async def person_of(self, subject: str) -> Person | None:
+        """Who this is that the OpenID provider calls `subject`."""
+        rows = await self._reader.rows(select(person).where(person.c.subject == subject, person.c.subject != ""))
+        return _person(rows[0]) if rows else None
+
     async def change(self, it: Person, *notes: Note) -> None:
-        """Everything but name and created. Who is disabled loses every session."""
+        """Name on the screen, language, grants, whether they may log in, who they are at the OpenID provider.
+
+        Who is disabled loses every session.
+        """
 
         def job(connection: Connection) -> None:
-            values = {k: v for k, v in structs.asdict(it).items() if k not in ("name", "created")}
+            row = structs.asdict(it)
+            values = {key: row[key] for key in ("full_name", "language", "grants", "disabled", "subject")}
             _one(connection.execute(update(person).where(person.c.name == it.name).values(values)), it.name)
             if it.disabled:
                 connection.execute(delete(session).where(session.c.person == it.name))
 
         await self._do(job, notes)
 
-    async def set_password(self, name: str, password: str, *notes: Note, keep_session: str = "") -> None:
+    async def set_password(
+        self, name: str, password: str, at: datetime, *notes: Note, must_change: bool = False, keep_session: str = ""
+    ) -> None:
         """A new hash; every other session of this person ends."""
+        values = {"password": password, "password_set": at, "must_change": must_change}
 
         def job(connection: Connection) -> None:
-            _one(connection.execute(update(person).where(person.c.name == name).values(password=password)), name)
+            _one(connection.execute(update(person).where(person.c.name == name).values(values)), name)
             connection.execute(delete(session).where(session.c.person == name, session.c.id != keep_session))
 
         await self._do(job, notes)
+
+    async def set_second(self, name: str, secret: str, recovery: Sequence[str], *notes: Note) -> None:
+        """A new second factor, with its recovery codes (hashes); "" takes it away."""
+        values = {"second": secret, "second_step": 0, "recovery": list(recovery)}
+        change = update(person).where(person.c.name == name).values(values)
+        await self._do(lambda connection: _one(connection.execute(change), name), notes)
+
+    async def use_step(self, name: str, step: int) -> bool:
+        """A code of the second factor is used up; False when it, or a later one, was before."""
+        later = person.c.second_step < step
+        change = update(person).where(person.c.name == name, later).values(second_step=step)
+        return await self._writer.run(lambda connection: connection.execute(change).rowcount == 1)
+
+    async def use_recovery(self, name: str, code: str, *notes: Note) -> bool:
+        """A recovery code (its hash) is used up; False, and no note, when there is none like it."""
+
+        def job(connection: Connection) -> None:
+            codes = connection.execute(select(person.c.recovery).where(person.c.name == name)).scalar() or []
+            if code not in codes:
+                raise LookupError(name)
+            left = [it for it in codes if it != code]
+            connection.execute(update(person).where(person.c.name == name).values(recovery=left))
+
+        try:
+            await self._do(job, notes)
+        except LookupError:
+            return False
+        return True
 
     async def rehash(self, name: str, before: str, after: str) -> bool:
         """The same password, hashed anew: sessions stay. False when it is no longer `before`: it has been changed."""
@@ -133,6 +183,11 @@ class People:
         """That it is there no more; no error when it was not."""
         self._seen.pop((session, id), None)
         await self._do(lambda connection: connection.execute(delete(session).where(session.c.id == id)), notes)
+
+    async def close_sessions(self, person_name: str, *notes: Note) -> int:
+        """All of one person; how many there were."""
+        gone = delete(session).where(session.c.person == person_name)
+        return int(await self._do(lambda connection: connection.execute(gone).rowcount, notes))
 
     async def drop_expired(self, now: datetime) -> int:
         """Forget sessions and tokens that expired; how many."""
@@ -217,7 +272,7 @@ class People:
         return replace(it, seen=self._seen.get((session, it.id), it.seen))
 
     def _token(self, row: Row) -> Token:
-        it = Token(**row | {"roles": tuple(row["roles"])})
+        it = Token(**row | {"grants": _grants(row)})
         return replace(it, last_used=self._seen.get((token, it.id), it.last_used))
 
     async def _with_person(self, table: Table, id: str) -> tuple[Row, Person] | None:
@@ -229,12 +284,16 @@ class People:
 
         return await self._reader.run(read)
 
-    async def _do(self, job: Callable[[Connection], Any], notes: Sequence[Note]) -> None:
-        await self._writer.run(job, [draft(note) for note in notes])
+    async def _do(self, job: Callable[[Connection], Any], notes: Sequence[Note]) -> Any:
+        return await self._writer.run(job, [draft(note) for note in notes])
 
 
 def _person(row: Row) -> Person:
-    return Person(**row | {"roles": tuple(row["roles"])})
+    return Person(**row | {"grants": _grants(row), "recovery": tuple(row["recovery"])})
+
+
+def _grants(row: Row) -> tuple[Grant, ...]:
+    return tuple(Grant(it["role"], it["area"]) for it in row["grants"])
 
 
 def _insert(connection: Connection, table: Table, it: Struct) -> None:

@@ -23,7 +23,9 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     and_,
+    false,
     literal_column,
+    text,
 )
 
 metadata = MetaData(
@@ -56,9 +58,9 @@ class Instant(TypeDecorator[datetime]):
         return aware
 
 
-def word(text: str) -> Any:
+def word(it: str) -> Any:
     """A constant of ours written into the SQL, so that the planner sees that a partial index fits."""
-    return literal_column(f"'{text}'", Text)
+    return literal_column(f"'{it}'", Text)
 
 
 # What happened, in order; never changed (triggers refuse it) and chained: hash = sha256(prev, this entry).
@@ -107,10 +109,16 @@ person = Table(
     Column("name", Text, primary_key=True),
     Column("full_name", Text, nullable=False),
     Column("password", Text, nullable=False),  # a hash, made by the caller
-    Column("roles", JSON, nullable=False),
     Column("language", Text, nullable=False),
     Column("disabled", Boolean, nullable=False),
     Column("created", Instant, nullable=False),
+    Column("grants", JSON, nullable=False, server_default=text("'[]'")),  # [{role, area}]; area "": the whole house
+    Column("password_set", Instant),
+    Column("must_change", Boolean, nullable=False, server_default=false()),  # the password, at the next log-in
+    Column("second", Text, nullable=False, server_default=text("''")),  # the second factor's secret, sealed
+    Column("subject", Text, nullable=False, server_default=text("''")),  # who they are at the OpenID provider
+    Column("second_step", BigInteger, nullable=False, server_default=text("0")),  # the last that was used
+    Column("recovery", JSON, nullable=False, server_default=text("'[]'")),  # hashes of codes for a lost second factor
 )
 
 session = Table(
@@ -122,6 +130,9 @@ session = Table(
     Column("created", Instant, nullable=False),
     Column("seen", Instant, nullable=False),
     Column("expires", Instant, nullable=False),
+    Column("address", Text, nullable=False, server_default=text("''")),
+    Column("agent", Text, nullable=False, server_default=text("''")),
+    Column("way", Text, nullable=False, server_default=text("''")),  # password, second, openid
 )
 
 token = Table(
@@ -131,10 +142,10 @@ token = Table(
     Column("name", Text, nullable=False),
     Column("person", Text, ForeignKey("person.name", ondelete="CASCADE"), nullable=False, index=True),
     Column("secret", Text, nullable=False),  # a hash
-    Column("roles", JSON, nullable=False),
     Column("created", Instant, nullable=False),
     Column("expires", Instant),
     Column("last_used", Instant),
+    Column("grants", JSON, nullable=False, server_default=text("'[]'")),
 )
 
 area = Table(

@@ -46,6 +46,7 @@ from hub.model import (
     Words,
 )
 from hub.passwords import add_person
+from hub.rights import read_grant
 from hub.slot import Slot
 
 COUNTY = (
@@ -168,10 +169,12 @@ class County:
         return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=10.0)
 
     async def person(self, role: str) -> str:
-        """Somebody with this role (their name is the role's); their password."""
+        """Somebody with this role (their name is the role's), or several: "viewer@341203100000+dispatcher"."""
         if role not in self.passwords:
             self.passwords[role] = secrets.token_hex(8)
-            await add_person(self.house.ledger, role, role.title(), self.passwords[role], [role], "zh-CN")
+            held = [read_grant(it) for it in role.split("+")]
+            name = role.replace("@", ".").replace("+", ".")
+            await add_person(self.house.ledger, name, role.title(), self.passwords[role], held, "zh-CN")
         return self.passwords[role]
 
     @contextlib.asynccontextmanager
@@ -179,7 +182,8 @@ class County:
         """A signed-in browser: cookie, and the CSRF header set."""
         password = await self.person(role)
         async with self.client() as client:
-            answer = await client.post("/api/v1/session", json={"name": role, "password": password})
+            name = role.replace("@", ".").replace("+", ".")
+            answer = await client.post("/api/v1/session", json={"name": name, "password": password})
             assert answer.status_code == 200, answer.text
             client.headers["X-CSRF-Token"] = answer.json()["csrf"]
             yield client

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from dashboards import auth
+from hub.config import SecurityTable
 from hub.passwords import add_person
+from hub.rights import Grant
 from tests.dashboards.county import County, county, final
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text("utf-8")
@@ -46,7 +47,7 @@ async def shell(here: County, folder: Path, script: str) -> list[dict[str, objec
 @needs_curl
 async def test_the_first_five_minutes_work_as_they_stand(tmp_path: Path):
     async with county(tmp_path / "site", 2) as here:
-        await add_person(here.house.ledger, "wang.min", "王敏", "wm-very-good", ["water_operator"], "zh-CN")
+        await add_person(here.house.ledger, "wang.min", "王敏", "wm-very-good", [Grant("water_operator")], "zh-CN")
         first = (
             block("session")
             .replace("http://127.0.0.1:8420", here.url)
@@ -97,7 +98,7 @@ def test_the_docs_name_every_event_key_and_limit():
         f"Devices {devices.MAX_PAGE:,} a page, alarm changes {alarms.MAX_PAGE:,}",
         f"commands {commands.MAX_PAGE}.",
         f"{alarms.MAX_AT_ONCE} alarms",
-        f"{auth.IDLE.total_seconds() / 60:.0f} minutes after the last request",
-        f"after {auth.LONGEST.total_seconds() / 3600:.0f} hours",
+        f"{SecurityTable().idle_minutes} minutes after the last request",
+        f"after {SecurityTable().session_hours} hours",
     ):
         assert text in " ".join(DOCS.split()), text

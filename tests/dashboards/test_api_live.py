@@ -378,12 +378,11 @@ async def test_who_is_disabled_by_another_process_is_shown_out(here: County, mon
 
 
 async def test_an_open_page_counts_as_presence(here: County):
-    from dashboards import auth
 
     async with here.browser("viewer") as browser, watching(browser) as stream:
         await stream.next()
         caller = next(iter(here.app.state.desk.gate._known.values()))
-        caller.seen -= auth.IDLE * 2
+        caller.seen -= caller.idle * 2
         await asyncio.sleep(0.3)
         assert (await browser.get("/api/v1/session")).status_code == 200
 

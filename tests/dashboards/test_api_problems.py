@@ -118,13 +118,12 @@ async def test_problems_are_said_in_the_askers_language(here: County, accept: st
 async def test_our_own_mistake_has_a_number_that_stands_in_the_log_and_nothing_else(
     here: County, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    def broken() -> list[Any]:
+    def broken(*_: Any) -> list[Any]:
         raise RuntimeError("the secret inside")
 
     async with here.browser("viewer") as browser:
         monkeypatch.setattr(here.house, "alarms", broken)
-        monkeypatch.setattr(here.app.state.desk.roster, "_packed", None)
-        monkeypatch.setattr(here.app.state.desk.roster, "_make", broken)
+        monkeypatch.setattr(here.app.state.desk.roster, "of", broken)
         for path in ("alarms", "roster"):  # the second one is a hot route
             answer = await browser.get(f"{V1}/{path}", headers={"Accept-Language": "en"})
             it = problem(answer, 500, "broken")

@@ -416,7 +416,7 @@ def test_a_wrong_old_password_is_said_beside_its_field_and_nobody_is_thrown_out(
     page.locator("input[name=old]").fill("not the right one")
     page.locator("input[name=fresh]").fill("a good new one")
     page.keyboard.press("Enter")
-    expect(page.locator("label", has=page.locator("input[name=old]"))).to_contain_text("原密码不正确")
+    expect(page.locator("label", has=page.locator("input[name=old]"))).to_contain_text("您的密码不正确")
     expect(page.locator("input[name=old]")).to_have_attribute("aria-invalid", "true")
     expect(page.get_by_test_id("lamp")).to_be_visible()
 

@@ -21,6 +21,8 @@ from hub.guard import Guard, Request
 from hub.hub import Hub
 from hub.ledger import Ledger
 from hub.model import Device, LinkState, Receipt, Stage, Words
+from hub.rights import Grant
+from hub.sight import Sight
 from protocols.modbus.pdu import Why
 from simulators.modbus.line import Unit
 from simulators.modbus.server import TcpServer
@@ -125,8 +127,10 @@ async def test_after_a_gateways_doubt_the_proof_decides(site: Site, tmp_path: Pa
     hub.adopt(site.device, nameplate(site.device))
     site.intake.take = hub.take  # type: ignore[method-assign]
     hub.take(list(site.intake.latest.values()))
-    dispatch = Dispatch(hub, ledger, {"modbus": site.driver}, Guard(CLOCK, hub.members, ledger))
-    await dispatch.request(Request("d", "word.set", {"value": 77}, "wang.min", "test", "once", ("water_operator",)))
+    dispatch = Dispatch(hub, ledger, {"modbus": site.driver}, Guard(CLOCK, hub.members, ledger, Sight(hub)))
+    await dispatch.request(
+        Request("d", "word.set", {"value": 77}, "wang.min", "test", "once", (Grant("field_engineer"),))
+    )
     await until(lambda: not dispatch.under_way())
     found = await ledger.command_by_key("wang.min", "once")
     assert found is not None

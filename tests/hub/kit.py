@@ -38,6 +38,8 @@ from hub.model import (
     Test,
     Words,
 )
+from hub.rights import Grant
+from hub.sight import Sight
 from hub.slot import Slot
 
 NOON = ManualClock().now()
@@ -368,7 +370,7 @@ class House:
         self.desk = Desk()
         self.driver = PumpDriver(clock)
         self.hub = Hub(clock, self.diary, self.pen, self.rule)
-        self.guard = Guard(clock, self.hub.members, self.pen, {Limit.RULE: armed})
+        self.guard = Guard(clock, self.hub.members, self.pen, Sight(self.hub), {Limit.RULE: armed})
         self.dispatch = Dispatch(self.hub, self.pen, {"pumps": self.driver}, self.guard)
         self.hub.adopt(STATION, PLATE)
         self.hub.watch(self.desk)
@@ -436,4 +438,4 @@ class House:
 
 def request(action: str = "pump1.start", key: str = "", **more: Any) -> Request:
     given: dict[str, Any] = {"device": STATION.id, "args": {}, "asked_by": "wang.min", "because": "irrigation"}
-    return Request(action=action, key=key, **(given | {"roles": ("water_operator",)} | more))
+    return Request(action=action, key=key, **(given | {"grants": (Grant("water_operator"),)} | more))

@@ -9,6 +9,7 @@ import pytest
 from hub.contract import Ask
 from hub.ledger import LedgerUnavailable
 from hub.model import CommandRecord, LinkState, Stage, Words
+from hub.rights import Grant
 from hub.words import house_words
 
 from .kit import SPEAK, STATION, House, Manner, reading
@@ -61,7 +62,7 @@ async def test_a_key_belongs_to_who_gave_it(house: House):
 
 
 async def test_a_refused_command_keeps_its_key(house: House):
-    first = await house.ask(key="k1", roles=("viewer",))
+    first = await house.ask(key="k1", grants=(Grant("viewer"),))
     again = await house.ask(key="k1")
     assert (first.stage, again.stage, again.command.id) == (REFUSED, REFUSED, first.command.id)
 
@@ -162,7 +163,7 @@ async def test_a_stop_that_is_refused_cancels_nothing(house: House):
     house.driver.answers_after_s = 5.0
     start = await house.ask()
     await house.quiet()
-    assert (await house.ask("pump1.stop", roles=("viewer",))).stage is REFUSED
+    assert (await house.ask("pump1.stop", grants=(Grant("viewer"),))).stage is REFUSED
     await house.pass_(6)
     assert await house.life(start) == [SENT, ACKNOWLEDGED, CONFIRMED]
 

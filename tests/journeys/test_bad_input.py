@@ -236,7 +236,8 @@ def test_two_hubs_never_share_a_data_folder(tmp_path: Path) -> None:
 
 def test_a_role_that_is_not_there(site: Path) -> None:
     said = refused("user", str(site), "add", "wang", "--role", "boss", "--password-file", "-")
-    assert said == ["--role boss › write one or more of: viewer, water_operator, field_engineer, admin"]
+    assert len(said) == 1
+    assert said[0].startswith('--role boss › "boss" is not a role. Write one of: viewer, grid_worker, water_operator')
 
 
 def test_bytes_that_are_not_hex() -> None:

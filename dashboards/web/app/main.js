@@ -96,7 +96,7 @@ const Strip = () => html`
 function Newest() {
   const alarm = unseen.value.find((it) => it.state !== 'returned') || unseen.value[0];
   if (!alarm) return html`<span class="grow muted clip not-phone">${T('alarms.calm')}</span>`;
-  const off = whyNoAcknowledge();
+  const off = whyNoAcknowledge(deviceOf(alarm.device));
   return html`
     <a class="newest grow not-phone" href="/alarms?id=${alarm.id}" data-testid="newest">
       <span class="number">${when(alarm.raised_at)}</span><b>${deviceOf(alarm.device)?.name || alarm.device}</b>

@@ -18,12 +18,44 @@ const UNSEEN = ['unacknowledged', 'returned'];
 export const site = signal(null);
 /** undefined: not known yet; null: nobody is signed in. */
 export const session = signal(/** @type {any} */ (undefined));
-/** Whether this person may do something: 'acknowledge', 'command', 'commission', … @param {string} right */
+/** Whether this person may do something somewhere: 'acknowledge', 'command', 'commission', … @param {string} right */
 export const may = (right) => Boolean(session.value?.rights.includes(right));
 
-/** @typedef {{id: string, name: string, kind: string, area: string, profile: string, plate: any, state: any}} Device */
+/** Rights that a role has for some families of devices only (hub/rights.py). */
+const BY_FAMILY = ['acknowledge', 'command'];
+
+/**
+ * Whether this person has a right over this device: by its area, and for some rights by what it is there for.
+ * @param {string} right
+ * @param {Device | undefined} device
+ */
+export const mayWith = (right, device) =>
+  Boolean(
+    device &&
+      session.value?.grants.some(
+        (it) =>
+          it.rights.includes(right) &&
+          (!BY_FAMILY.includes(right) || it.families.includes(device.family)) &&
+          (it.area === '' || liesIn(device.area, it.area)),
+      ),
+  );
+
+/** @param {string} area @param {string} above */
+function liesIn(area, above) {
+  for (let left = areas.value.length + 1; area && left > 0; left -= 1) {
+    if (area === above) return true;
+    area = parents.value.get(area) || '';
+  }
+  return false;
+}
+
+/**
+ * @typedef {{id: string, name: string, kind: string, family: string, area: string, profile: string, plate: any,
+ *   state: any}} Device
+ */
 export const devices = signal(/** @type {Device[]} */ ([]));
 export const areas = signal(/** @type {{code: string, name: string, parent: string}[]} */ ([]));
+const parents = computed(() => new Map(areas.value.map((it) => [it.code, it.parent])));
 export const alarms = signal(/** @type {Map<string, any>} */ (new Map()));
 export const commands = signal(/** @type {Map<string, any>} */ (new Map()));
 /** 'empty' until the first snapshot, then 'full'; or what went wrong. */
@@ -180,13 +212,14 @@ async function takeRoster() {
     ...plate,
     number: new Map(plate.points.map((point, n) => [point.key, n])),
   }));
-  const { id, name, kind, area, profile, plate } = told.devices;
+  const { id, name, kind, family, area, profile, plate } = told.devices;
   const before = byId.value;
   areas.value = told.areas;
   devices.value = id.map((it, n) => ({
     id: it,
     name: name[n],
     kind: kind[n],
+    family: family[n],
     area: area[n],
     profile: profile[n],
     plate: plates[plate[n]],

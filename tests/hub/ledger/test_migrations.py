@@ -12,6 +12,7 @@ from hub.clock import ManualClock
 from hub.ledger import Ledger, LedgerUnavailable
 from hub.ledger.tables import metadata
 from hub.model import Stage
+from hub.rights import Grant
 
 FIRST = Path(__file__).with_name("first_revision.sql")
 
@@ -54,10 +55,26 @@ async def test_data_written_at_the_first_revision_still_opens(tmp_path: Path):
     assert (asked.id, asked.because, [it.stage for it in receipts]) == ("command-2", "irrigation", [Stage.SENT])
     person = await ledger.people.person("wang.min")
     assert person is not None
-    assert (person.full_name, person.roles) == ("王敏", ("water_operator",))
-    assert [it.name for it in await ledger.people.tokens()] == ["data board"]
+    assert (person.full_name, person.grants, person.second) == ("王敏", (Grant("water_operator"),), "")
+    (token,) = await ledger.people.tokens()
+    assert (token.name, token.grants) == ("data board", (Grant("viewer"),))
     areas, devices = await ledger.places.load()
     assert ([it.it.name for it in areas], [it.source for it in devices]) == (["东门镇"], ["file:devices.toml"])
+    await ledger.close()
+
+
+async def test_who_was_admin_has_both_powers_and_their_session_goes_on(tmp_path: Path):
+    file = tmp_path / "ledger.sqlite"
+    old = sqlite3.connect(file)
+    old.executescript(FIRST.read_text("utf-8"))
+    old.execute("UPDATE person SET roles = ?", ('["admin", "viewer"]',))
+    old.commit()
+    old.close()
+    ledger = await Ledger.open(f"sqlite:///{file}", ManualClock())
+    found = await ledger.people.session("s1")
+    assert found is not None
+    assert found[1].grants == (Grant("system_admin"), Grant("security_admin"), Grant("viewer"))
+    assert await ledger.verify() is None
     await ledger.close()
 
 
@@ -66,7 +83,7 @@ async def test_a_newer_database_is_refused_in_words(ledger: Ledger, url: str):
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '999'"))
     engine.dispose()
-    with pytest.raises(LedgerUnavailable, match="revision 999, and this program knows revisions up to 001") as refused:
+    with pytest.raises(LedgerUnavailable, match="revision 999, and this program knows revisions up to 002") as refused:
         await Ledger.open(url, ManualClock())
     assert str(refused.value).endswith(
         "A newer FieldHub has written it: run that one, or bring back the copy from before the update."

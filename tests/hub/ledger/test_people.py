@@ -7,10 +7,11 @@ from msgspec.structs import replace
 
 from hub.clock import ManualClock
 from hub.ledger import AlreadyWritten, Ledger, Note, Person, Session, Token
+from hub.rights import Grant
 
 from .samples import at
 
-WANG = Person("wang.min", "王敏", "hash one", ("water_operator", "viewer"), at(0))
+WANG = Person("wang.min", "王敏", "hash one", (Grant("water_operator", "340299101000"), Grant("viewer")), at(0))
 DAY = timedelta(days=1)
 
 
@@ -19,7 +20,7 @@ def session(id: str, seconds: float = 0, person: str = "wang.min") -> Session:
 
 
 def token(id: str, seconds: float = 0) -> Token:
-    return Token(id, "data board", "wang.min", "hash", ("viewer",), at(seconds))
+    return Token(id, "data board", "wang.min", "hash", (Grant("viewer"),), at(seconds))
 
 
 async def test_a_person_is_kept_with_the_note_of_who_added_them(ledger: Ledger):
@@ -41,9 +42,9 @@ async def test_a_name_is_taken_once_and_a_refused_change_leaves_no_note(ledger: 
     assert ledger.healthy
 
 
-async def test_roles_and_words_change_and_the_time_of_coming_does_not(ledger: Ledger):
+async def test_grants_and_words_change_and_the_time_of_coming_does_not(ledger: Ledger):
     await ledger.people.add(WANG)
-    changed = replace(WANG, roles=("admin",), language="en", full_name="Wang Min")
+    changed = replace(WANG, grants=(Grant("auditor"),), language="en", full_name="Wang Min")
     await ledger.people.change(replace(changed, created=at(99)))
     assert await ledger.people.person("wang.min") == changed
 
@@ -63,17 +64,17 @@ async def test_a_new_password_ends_the_other_sessions(ledger: Ledger):
     await ledger.people.add(WANG)
     for id in ("here", "elsewhere"):
         await ledger.people.open_session(session(id))
-    await ledger.people.set_password("wang.min", "hash two", keep_session="here")
+    await ledger.people.set_password("wang.min", "hash two", at(9), keep_session="here")
     assert [it.id for it in await ledger.people.sessions("wang.min")] == ["here"]
-    assert await ledger.people.person("wang.min") == replace(WANG, password="hash two")
+    assert await ledger.people.person("wang.min") == replace(WANG, password="hash two", password_set=at(9))
 
 
 async def test_hashing_anew_does_not_bring_back_a_password_that_was_changed_meanwhile(ledger: Ledger):
     await ledger.people.add(WANG)
     assert await ledger.people.rehash("wang.min", "hash one", "hash one, stronger")
-    await ledger.people.set_password("wang.min", "hash two")
+    await ledger.people.set_password("wang.min", "hash two", at(9))
     assert not await ledger.people.rehash("wang.min", "hash one, stronger", "hash one, stronger still")
-    assert await ledger.people.person("wang.min") == replace(WANG, password="hash two")
+    assert await ledger.people.person("wang.min") == replace(WANG, password="hash two", password_set=at(9))
 
 
 async def test_a_session_tells_whose_it_is_until_it_is_closed(ledger: Ledger):
@@ -129,3 +130,59 @@ async def test_a_token_is_made_and_ended(ledger: Ledger):
     assert await ledger.people.token("t1") is None
     with pytest.raises(LookupError, match=r'there is no "t1"'):
         await ledger.people.end_token("t1")
+
+
+# ---- second factor ------------------------------------------------------------------------------------------------
+
+
+async def test_a_step_of_the_second_factor_is_used_once_and_none_before_it(ledger: Ledger):
+    await ledger.people.add(WANG)
+    await ledger.people.set_second("wang.min", "sealed", ["code one", "code two"])
+    assert [await ledger.people.use_step("wang.min", step) for step in (5, 5, 4, 6)] == [True, False, False, True]
+    person = await ledger.people.person("wang.min")
+    assert person is not None
+    assert (person.second, person.second_step, person.recovery) == ("sealed", 6, ("code one", "code two"))
+
+
+async def test_a_recovery_code_opens_once_and_a_wrong_one_leaves_no_note(ledger: Ledger):
+    await ledger.people.add(WANG)
+    await ledger.people.set_second("wang.min", "sealed", ["code one", "code two"])
+    used = Note("login", at(1), "wang.min", body={"did": "recovery_code_used"})
+    assert [await ledger.people.use_recovery("wang.min", it, used) for it in ("code one", "code one", "no")] == [
+        True,
+        False,
+        False,
+    ]
+    assert len(await ledger.entries("login")) == 1
+    person = await ledger.people.person("wang.min")
+    assert person is not None
+    assert person.recovery == ("code two",)
+
+
+async def test_changing_a_name_leaves_password_and_second_factor_as_they_are(ledger: Ledger):
+    await ledger.people.add(WANG)
+    await ledger.people.set_second("wang.min", "sealed", ["code one"])
+    await ledger.people.set_password("wang.min", "hash two", at(9), must_change=True)
+    await ledger.people.change(replace(WANG, full_name="Wang"))
+    person = await ledger.people.person("wang.min")
+    assert person is not None
+    assert (person.full_name, person.second, person.password) == ("Wang", "sealed", "hash two")
+    assert (person.must_change, person.password_set) == (True, at(9))
+
+
+async def test_somebody_is_found_by_what_the_openid_provider_calls_them(ledger: Ledger):
+    await ledger.people.add(replace(WANG, subject="https://id.example 4711"))
+    await ledger.people.add(replace(WANG, name="li.na"))
+    found = await ledger.people.person_of("https://id.example 4711")
+    assert found is not None
+    assert found.name == "wang.min"
+    assert await ledger.people.person_of("") is None
+
+
+async def test_all_of_somebodys_sessions_end_together(ledger: Ledger):
+    await ledger.people.add(WANG)
+    await ledger.people.add(replace(WANG, name="li.na"))
+    for id, whose in (("a", "wang.min"), ("b", "wang.min"), ("c", "li.na")):
+        await ledger.people.open_session(session(id, person=whose))
+    assert await ledger.people.close_sessions("wang.min", Note("person", at(1))) == 2
+    assert await ledger.people.session("c") is not None

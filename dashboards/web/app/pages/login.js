@@ -54,7 +54,7 @@ export function Login() {
               <button type="button" class="button" key=${it.name} disabled=${busy} data-testid="demo-${it.name}"
                 onClick=${() => signIn(it.name, it.password)}>
                 <span><b>${it.name}</b> <span class="small muted">
-                  ${it.roles.map((role) => T(`role.${role}`)).join(', ')}</span></span>
+                  ${it.full_name}</span></span>
               </button>
             `)}</div>
           </div>

@@ -2,7 +2,7 @@
 import { html, theme, useState } from '../core.js';
 import { end, get, post } from '../api.js';
 import { silence, soundState, unlock, unsilence, wanted } from '../sound.js';
-import { leave, session } from '../store.js';
+import { areas, leave, session } from '../store.js';
 import { Icon, Segments } from '../ui.js';
 import { LANGUAGES, T, fully, language, speak } from '../words.js';
 
@@ -38,8 +38,8 @@ export function Me() {
       <section class="panel" aria-label=${T('me.rights')}>
         <header><h2>${T('me.rights')}</h2></header>
         <dl class="facts">
-          <dt>${T('me.roles')}</dt><dd>${who.roles.map((it) => T(`role.${it}`)).join(' · ')}</dd>
-          <dt>${T('me.may')}</dt><dd>${who.rights.map((it) => T(`right.${it}`)).join(' · ')}</dd>
+          <dt>${T('me.roles')}</dt><dd>${who.grants.map(grantWords).join(' · ')}</dd>
+          <dt>${T('me.may')}</dt><dd>${who.rights.filter(isTold).map((it) => T(`right.${it}`)).join(' · ')}</dd>
           <dt>${T('me.until')}</dt><dd class="number">${fully(who.expires)}</dd>
         </dl>
       </section>
@@ -47,6 +47,12 @@ export function Me() {
     </div>
   `;
 }
+
+const isTold = (/** @type {string} */ right) => right !== 'self';
+
+/** "water operator (East Town)". @param {{role: string, area: string}} it */
+const grantWords = (it) =>
+  T(`role.${it.role}`) + (it.area ? ` (${areas.value.find((one) => one.code === it.area)?.name || it.area})` : '');
 
 /** @param {{label: string, children?: any}} props */
 const Choice = ({ label, children }) =>
