@@ -18,7 +18,7 @@ from argon2 import PasswordHasher
 from dashboards.app import Console, create_app
 from hub import passwords
 from hub.clock import Clock, SystemClock
-from hub.config import HubFile, Site, Strict
+from hub.config import HubFile, SecurityTable, Site, Strict
 from hub.contract import Driver, DriverSpec, Finding, Hold, Intake
 from hub.house import House
 from hub.model import (
@@ -272,20 +272,27 @@ def driver_spec(field: Field) -> DriverSpec:
     return DriverSpec(**given)
 
 
-def site(folder: Path, count: int) -> Site:
+def site(folder: Path, count: int, security: SecurityTable | None = None) -> Site:
     there = tuple(devices(count))
     return Site(
-        folder, HubFile(), {"field": driver_spec(Field()).options()}, COUNTY, there, {it.id: PLATE for it in there}
+        folder,
+        HubFile(security=security or SecurityTable()),
+        {"field": driver_spec(Field()).options()},
+        COUNTY,
+        there,
+        {it.id: PLATE for it in there},
     )
 
 
 @contextlib.asynccontextmanager
-async def county(folder: Path, count: int = 5, demo: Any = None, loaded: bool = True) -> AsyncIterator[County]:
+async def county(
+    folder: Path, count: int = 5, demo: Any = None, loaded: bool = True, security: SecurityTable | None = None
+) -> AsyncIterator[County]:
     """A county with `count` pump stations whose API answers on loopback."""
     passwords._hasher = CHEAP  # passwords are hashed in earnest in test_api_auth.py
     field, verdicts = Field(), Verdicts()
     house = await House.open(
-        site(folder, count), SystemClock(), verdicts, {"field": driver_spec(field)}, demo=bool(demo)
+        site(folder, count, security), SystemClock(), verdicts, {"field": driver_spec(field)}, demo=bool(demo)
     )
     field.house = house
     if loaded:
