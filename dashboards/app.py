@@ -7,6 +7,7 @@ the route. Routes that browsers ask for all the time (`hot`) take the same way w
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -30,6 +31,7 @@ from dashboards import (
     demo,
     devices,
     examples,
+    oidc,
     pages,
     people,
     problems,
@@ -48,6 +50,7 @@ from dashboards.metrics import Metrics
 from hub.house import House
 from hub.ledger.trouble import LedgerUnavailable
 from hub.rights import Right
+from hub.secrets import Secret
 
 MAX_BODY_BYTES = 64 * 1024  # of a request (its number stands in words.toml too: problem.too_large)
 API = "/api/v1"
@@ -85,6 +88,8 @@ WAYS = (
     Way("POST", f"{API}/session/second/end", Right.SELF, Cut.NONE, session.end_second),
     Way("GET", f"{API}/sessions", Right.SELF, Cut.NONE, session.sessions),
     Way("DELETE", f"{API}/sessions/{{session_id}}", Right.SELF, Cut.NONE, session.end_session),
+    Way("GET", f"{API}/openid", Right.OPEN, Cut.NONE, oidc.begin, shown=False),
+    Way("GET", oidc.BACK, Right.OPEN, Cut.NONE, oidc.back, shown=False),
     Way("POST", f"{API}/setup", Right.OPEN, Cut.NONE, session.set_up),
     Way("GET", f"{API}/tokens", Right.TOKENS, Cut.NONE, tokens.tokens),
     Way("POST", f"{API}/tokens", Right.TOKENS, Cut.NONE, tokens.make_token),
@@ -140,12 +145,24 @@ def create_app(house: House, demo: Demo | None = None) -> Console:
     it.bus = Bus(house.hub, house.words)
     it.gate = Gate(house.ledger, house.clock, house.sight, Rules.of(house.site.hub.security))
     it.entrance = Entrance(it.gate, house.ledger, house.clock, house.vault)
+    it.provider = _provider(house)
     it.roster = devices.Roster(house.sight)
     it.snapshot = devices.Snapshot(house.hub, it.bus, it.roster)
     it.bus.on_devices = it.roster.forget
     it.metrics = Metrics(house, it.bus)
     it.pages = pages.Pages()
     return Console(it)
+
+
+def _provider(house: House) -> oidc.Provider | None:
+    """Raises BadConfig when its secret is not where hub.toml says."""
+    it, folder = house.site.hub.openid, house.site.folder
+    if it is None:
+        return None
+    secret = (
+        Secret(it.client_secret, folder, os.environ, "hub.toml › openid › client_secret") if it.client_secret else None
+    )
+    return oidc.Provider(it, secret, folder, house.clock)
 
 
 class Console(FastAPI):

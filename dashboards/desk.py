@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dashboards.devices import Roster, Snapshot
     from dashboards.entrance import Entrance
     from dashboards.metrics import Metrics
+    from dashboards.oidc import Provider
     from dashboards.packed import Packed
     from dashboards.pages import Pages
     from hub.house import House
@@ -50,6 +51,7 @@ class Desk:
     bus: Bus
     gate: Gate
     entrance: Entrance
+    provider: Provider | None
     roster: Roster
     snapshot: Snapshot
     metrics: Metrics

@@ -91,6 +91,7 @@ async def add(request: Request, it: NewPerson) -> Response:
         need(request, Right.PERMISSIONS)
         _apart(request, grants)
     house = at.house
+    await _subject_is_free(request, it.subject, it.name)
     try:
         await passwords.add_person(
             house.ledger,
@@ -127,6 +128,7 @@ async def change(request: Request, name: Name, it: Change) -> Response:
     if _power(before) and name != by and (it.password is not None or it.disabled is not None or it.subject is not None):
         raise Problem("power_is_apart", {"name": name})
     wanted: dict[str, Any] = it.model_dump(exclude_none=True, exclude={"password"})
+    await _subject_is_free(request, it.subject or "", name)
     after = replace(before, **wanted)
     _somebody_left(everybody, after)
     if it.password is not None:
@@ -215,6 +217,13 @@ async def _everybody(request: Request, name: str) -> dict[str, Person]:
     if name not in found:
         raise unknown("unknown_person", name, found)
     return found
+
+
+async def _subject_is_free(request: Request, subject: str, name: str) -> None:
+    """Raises Problem when somebody else is this at the OpenID provider."""
+    found = await desk(request).house.ledger.people.person_of(subject)
+    if found is not None and found.name != name:
+        raise Problem("subject_is_taken", {"subject": subject, "name": found.name})
 
 
 async def _write(request: Request, before: Person, after: Person, did: str) -> None:

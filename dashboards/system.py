@@ -54,6 +54,9 @@ async def site(request: Request) -> Response:
         "now": shape.ms(house.clock.now()),
         "signed_in": await desk(request).gate.is_signed_in(request.scope),
     }
+    provider = desk(request).provider
+    if provider is not None:
+        told["openid"] = shape.title(provider.title)
     if house.demo:
         told["users"] = [
             {"name": name, "password": password, "grants": [write_grant(it) for it in grants], "full_name": full_name}

@@ -1,6 +1,6 @@
 """Reads the site folder, checks everything, reports every mistake at once.
 
-    hub.toml            [site] [http] [security] [drivers.NAME] [families] [armed]
+    hub.toml            [site] [http] [security] [openid] [drivers.NAME] [families] [armed]
     devices/*.toml      [[area]] and [[device]]
     profiles/*.toml     makes and models of this site (read by the drivers)
     rules/*.toml        rules of this site (read by rules/load.py)
@@ -124,12 +124,32 @@ class SecurityTable(Strict):
         return roles
 
 
+class OpenIdTable(Strict):
+    """[openid]: the OpenID provider where people may sign in."""
+
+    issuer: str  # "https://id.county.example/realms/staff", as the provider writes it
+    client_id: str = Field(min_length=1)
+    client_secret: str = ""  # "env:NAME" or "file:PATH"; none for a public client
+    address: str  # of this console as browsers see it: "https://hub.county.example"
+    claim: str = "sub"  # which of the provider's words is a person's `subject`
+    title: dict[str, str] | str = "OpenID"  # on the log-in page
+    ca: str = ""  # a file with the provider's certificate authority, where it is not a public one
+
+    @field_validator("issuer", "address")
+    @classmethod
+    def _is_safe(cls, url: str) -> str:
+        if not re.fullmatch(r"https://[^/?#\s]+[^?#\s]*|http://(127\.0\.0\.1|localhost)(:\d+)?(/[^?#\s]*)?", url):
+            raise ValueError('is not a safe address. Write one that begins with "https://"')
+        return url
+
+
 class HubFile(Strict):
     """hub.toml."""
 
     site: SiteTable = SiteTable()
     http: HttpTable = HttpTable()
     security: SecurityTable = SecurityTable()
+    openid: OpenIdTable | None = None
     drivers: dict[str, dict[str, Any]] = {}
     families: dict[str, Family] = {}  # device kind -> what it is there for, besides those of hub/rights.py
     armed: dict[str, list[str]] = {}  # rule -> the devices where it may ask for a hazardous command
