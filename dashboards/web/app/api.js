@@ -60,6 +60,12 @@ export const get = (path) => ask('GET', path);
 /** @param {string} path @param {any} [body] @param {Record<string, string>} [headers] @returns {Promise<any>} */
 export const post = (path, body = {}, headers) => ask('POST', path, body, headers);
 
+/** @param {string} path @param {any} body @returns {Promise<any>} */
+export const put = (path, body) => ask('PUT', path, body);
+
+/** @param {string} path @param {any} body what is to be different @returns {Promise<any>} */
+export const patch = (path, body) => ask('PATCH', path, body);
+
 /** @param {string} path @returns {Promise<any>} */
 export const end = (path) => ask('DELETE', path);
 

@@ -106,7 +106,7 @@ addEventListener('popstate', () => {
   route.value = here();
 });
 document.addEventListener('click', (event) => {
-  const link = event.target instanceof Element ? event.target.closest('a[href^="/"]') : null;
+  const link = event.target instanceof Element ? event.target.closest('a[href^="/"]:not([data-native])') : null;
   const plain = !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0;
   if (link && plain && !event.defaultPrevented && !link.hasAttribute('download')) {
     event.preventDefault();

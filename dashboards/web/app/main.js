@@ -13,12 +13,15 @@ import { Overview } from './pages/overview.js';
 /** Pages that are fetched when they are first opened. @param {Promise<any>} file @param {string} name */
 const from = (file, name) => file.then((it) => it[name]);
 const LOGIN = () => from(import('./pages/login.js'), 'Login');
+const SETUP = () => from(import('./pages/setup.js'), 'Setup');
+const FIRST = () => from(import('./pages/first.js'), 'First');
 /** @type {[RegExp, () => any, string, string[]][]} address, page, its place in the navigation, names of its parts */
 const PAGES = [
   [/^\/$/, () => Overview, '/', []],
   [/^\/station\/([^/]+)$/, () => from(import('./pages/station.js'), 'Station'), '/', ['id']],
   [/^\/point\/([^/]+)\/([^/]+)$/, () => from(import('./pages/point.js'), 'PointPage'), '/', ['id', 'point']],
   [/^\/alarms$/, () => from(import('./pages/alarms.js'), 'Alarms'), '/alarms', []],
+  [/^\/people$/, () => from(import('./pages/people.js'), 'People'), '/people', []],
   [/^\/system$/, () => from(import('./pages/system.js'), 'System'), '/system', []],
   [/^\/demo$/, () => from(import('./pages/demo.js'), 'DemoPage'), '/demo', []],
   [/^\/me$/, () => from(import('./pages/me.js'), 'Me'), '/me', []],
@@ -26,6 +29,7 @@ const PAGES = [
 const NAVIGATION = [
   ['/', 'overview'],
   ['/alarms', 'alarms'],
+  ['/people', 'people'],
   ['/system', 'system'],
   ['/demo', 'demo'],
   ['/me', 'me'],
@@ -67,7 +71,8 @@ function Page() {
 
 function Navigation() {
   const here = PAGES.find(([address]) => address.test(route.value.path))?.[2];
-  const shown = NAVIGATION.filter(([url]) => url !== '/demo' || (site.value.demo && may('commission')));
+  const wants = { '/demo': site.value.demo && may('commission'), '/people': may('roll') };
+  const shown = NAVIGATION.filter(([url]) => wants[url] ?? true);
   return html`
     <nav class="nav" aria-label=${T('nav.label')}>
       ${shown.map(([url, icon]) => html`
@@ -170,7 +175,11 @@ function App() {
       .filter(Boolean)
       .join(' ');
   });
-  if (!session.value) return html`<${Fetched} key="login" load=${LOGIN} />`;
+  if (!session.value) {
+    const setup = route.value.path === '/setup';
+    return html`<${Fetched} key=${setup ? 'setup' : 'login'} load=${setup ? SETUP : LOGIN} />`;
+  }
+  if (session.value.must.length) return html`<${Fetched} key="first" load=${FIRST} />`;
   return html`
     <div class="shell" data-conn=${linkState.value} data-phone=${phone.value}>
       <${Top} /><${Notices} /><${Navigation} />

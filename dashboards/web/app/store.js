@@ -6,7 +6,7 @@
  * signal per device, so that a change repaints one card and not the page.
  */
 import { ASSETS, batch, computed, effect, signal } from './core.js';
-import { get, setCsrf, signedOut } from './api.js';
+import { end, get, setCsrf, signedOut } from './api.js';
 import { hear, setConnection } from './link.js';
 import { setNow } from './time.js';
 import { keepStream } from './worker.js';
@@ -271,11 +271,15 @@ function enter(fresh = false) {
 export function begin(who, fresh) {
   setCsrf(who.csrf || '');
   session.value = who;
+  if (who.must.length) return; // nothing may be asked for before that is done: pages/first.js
   if (!joined) join();
   joined = true;
   enter(fresh);
 }
 let joined = false;
+
+/** Sign out here and at the server. */
+export const signOut = () => end('/session').then(leave, leave);
 
 /** Nobody is signed in any more: nothing that was shown stays. */
 export function leave() {

@@ -1,30 +1,45 @@
 /** Signing in. Its button is also the click that lets the browser sound alarms. */
-import { html, theme, useEffect, useRef, useState } from '../core.js';
+import { html, query, theme, useEffect, useRef, useState } from '../core.js';
 import { get, post } from '../api.js';
 import { unlock } from '../sound.js';
 import { begin, site } from '../store.js';
 import { Icon } from '../ui.js';
 import { LANGUAGES, T, language, name, speak } from '../words.js';
 
+const OUTSIDE = ['unknown', 'failed', 'refused', 'late'];
+
 export function Login() {
   const [who, setWho] = useState('');
   const [password, setPassword] = useState('');
   const [problem, setProblem] = useState(null);
   const [busy, setBusy] = useState(false);
+  const [code, setCode] = useState(/** @type {string | null} */ (null)); // null: it is not asked for
+  const [waitS, setWaitS] = useState(0);
   const first = useRef(/** @type {HTMLInputElement | null} */ (null));
+  const second = useRef(/** @type {HTMLInputElement | null} */ (null));
   useEffect(() => first.current?.focus(), []);
-  const { users = [] } = site.value;
+  useEffect(() => second.current?.focus(), [code === null]);
+  useEffect(() => {
+    if (waitS <= 0) return;
+    const timer = setTimeout(() => setWaitS(waitS - 1), 1000);
+    return () => clearTimeout(timer);
+  }, [waitS]);
+  const { users = [], openid } = site.value;
+  const outside = query('openid');
 
   const signIn = async (user, secret) => {
     setBusy(true);
     setProblem(null);
     unlock();
     try {
-      const told = await post('/session', { name: user.trim(), password: secret });
+      const told = await post('/session', { name: user.trim(), password: secret, code: (code || '').trim() });
       begin(told, true);
     } catch (wrong) {
-      setProblem(wrong);
       setBusy(false);
+      setWaitS(wrong.code === 'slow_down' ? Math.ceil(wrong.args.wait_s) : 0);
+      if (wrong.code === 'code_needed') return void setCode('');
+      setProblem(wrong);
+      if (wrong.code === 'wrong_code') setCode('');
     }
   };
   const onSubmit = (event) => {
@@ -44,9 +59,17 @@ export function Login() {
         <label class="field">${T('login.password')}
           <input name="password" type="password" autocomplete="current-password" required value=${password}
             onInput=${(event) => setPassword(event.target.value)} /></label>
-        <div role="alert">${problem && html`<div class="outcome bad"><${Icon} name="warning" />
+        ${code !== null && html`<label class="field">${T('login.code')}
+          <input ref=${second} name="code" autocomplete="one-time-code" inputmode="numeric" required value=${code}
+            onInput=${(event) => setCode(event.target.value)} /></label>`}
+        <div role="alert">${!problem && outside && html`<div class="outcome bad"><${Icon} name="warning" />
+          <div>${T(`login.openid.${OUTSIDE.includes(outside) ? outside : 'failed'}`)}</div></div>`}
+          ${problem && html`<div class="outcome bad"><${Icon} name="warning" />
           <div><b>${problem.title}</b><div>${problem.detail}</div></div></div>`}</div>
-        <button type="submit" class="button primary" disabled=${busy}>${T(busy ? 'login.busy' : 'login.go')}</button>
+        <button type="submit" class="button primary" disabled=${busy || waitS > 0}>
+          ${waitS > 0 ? T('login.wait', { n: waitS }) : T(busy ? 'login.busy' : 'login.go')}</button>
+        ${openid && html`<a class="button" data-native="1" href="/api/v1/openid">
+          ${T('login.openid', { where: name(openid) })}</a>`}
         ${users.length > 0 && html`
           <div class="login-demo">
             <h2>${T('login.demo')}</h2><p class="small muted">${T('login.demo.note')}</p>
