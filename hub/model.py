@@ -221,6 +221,16 @@ class Stage(StrEnum):
 FINAL = frozenset(Stage) - {Stage.SENT, Stage.ACKNOWLEDGED}
 
 
+class Origin(Struct, frozen=True, omit_defaults=True):
+    """Where from somebody asks; what is not known is left out."""
+
+    address: str = ""  # of the other side, on the network
+    agent: str = ""  # what the browser or program calls itself
+    session: str = ""  # the first letters of the session's id, which is a hash already
+    token: str = ""  # the id of an API token
+    program: str = ""  # "fieldhub user": somebody at the server's own console
+
+
 class Command(Struct, frozen=True):
     """Somebody asks a device for something, for a reason, until a deadline."""
 
@@ -233,6 +243,7 @@ class Command(Struct, frozen=True):
     asked_at: datetime
     deadline: datetime
     key: str = ""  # the asker's idempotency key: the same key again is the same command
+    origin: Origin | None = None  # None: a rule, or it was written before origins were
 
 
 class Receipt(Struct, frozen=True):
@@ -302,6 +313,7 @@ class AlarmChange(Struct, frozen=True):
     say: Title = field(default_factory=dict)
     do: Title = field(default_factory=dict)  # what staff must do
     facts: Mapping[str, Any] = field(default_factory=dict)  # point -> value at that moment
+    origin: Origin | None = None  # of an acknowledgement: where from; None before origins were written
 
 
 class Alarm(Struct, frozen=True):

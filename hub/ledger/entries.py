@@ -15,6 +15,8 @@ from hub.model import FINAL, AlarmChange, Command, Receipt
 ALARM, COMMAND, RECEIPT = "alarm", "command", "receipt"
 _SEALED = ("kind", "topic", "step", "final", "subject", "device", "by", "key", "body")
 START = ""  # what the first entry's hash is chained to
+SECRETS = frozenset({"password", "secret", "csrf"})  # fields whose value, even hashed, stands in no entry
+HIDDEN = "***"  # in its place: that it changed is told, to what it is not
 
 
 class Note(Struct, frozen=True):
@@ -112,6 +114,28 @@ def chain(row: Mapping[str, Any]) -> str:
     at = row["at"].astimezone(UTC).isoformat(timespec="microseconds")
     rest = [row[name] for name in _SEALED]
     return sha256(row["prev"].encode() + msgspec.json.encode([row["seq"], at, *rest])).hexdigest()
+
+
+Fields = Mapping[str, Any] | Struct | None
+
+
+def changed(before: Fields, after: Fields) -> dict[str, list[Any]]:
+    """{"roles": [["viewer"], ["admin"]]}: what each field that differs was, and is; for an entry's body.
+
+    None before: it was not there; None after: it is there no more. Of SECRETS only that they changed.
+    """
+    was, now = _as_json(before), _as_json(after)
+    return {
+        name: [HIDDEN if name in SECRETS and side is not None else side for side in (was.get(name), now.get(name))]
+        for name in dict.fromkeys((*was, *now))
+        if was.get(name) != now.get(name)
+    }
+
+
+def _as_json(it: Fields) -> dict[str, Any]:
+    """As an entry's body will have it: a tuple is a list, a time is a text."""
+    fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode({} if it is None else it))
+    return fields
 
 
 def as_alarm_change(body: str) -> AlarmChange:

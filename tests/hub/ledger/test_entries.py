@@ -1,0 +1,33 @@
+"""What an entry says of a change: each field that differs, as it was and as it is, and no secret."""
+
+from datetime import UTC, datetime
+
+from msgspec.structs import replace
+
+from hub.ledger import Person
+from hub.ledger.entries import HIDDEN, changed
+
+WANG = Person("wang.min", "王敏", "$argon2id$old", ("viewer",), datetime(2026, 6, 1, tzinfo=UTC))
+
+
+def test_a_change_names_the_fields_that_differ_with_both_values():
+    after = replace(WANG, roles=("viewer", "admin"), full_name="王敏敏")
+    assert changed(WANG, after) == {"full_name": ["王敏", "王敏敏"], "roles": [["viewer"], ["viewer", "admin"]]}
+
+
+def test_what_stays_is_not_told():
+    assert changed(WANG, WANG) == {}
+    assert changed({"roles": ("viewer",)}, {"roles": ["viewer"]}) == {}, "a tuple and a list are one in JSON"
+
+
+def test_what_came_has_nothing_before_and_what_went_nothing_after():
+    came, went = changed(None, WANG), changed(WANG, None)
+    assert came["roles"] == [None, ["viewer"]]
+    assert came["created"] == [None, "2026-06-01T00:00:00Z"]
+    assert went["roles"] == [["viewer"], None]
+
+
+def test_a_secret_is_told_to_have_changed_and_never_what_it_is():
+    assert changed(WANG, replace(WANG, password="$argon2id$new")) == {"password": [HIDDEN, HIDDEN]}
+    assert changed(None, WANG)["password"] == [None, HIDDEN]
+    assert "argon2id" not in str(changed({"secret": "argon2id"}, {"secret": "argon2id2", "csrf": "argon2id"}))
