@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from dashboards import shape
 from dashboards.desk import caller, desk, device, need, occurrence, seen_devices, standing, view
+from dashboards.origin import origin
 from dashboards.packed import json
 from dashboards.problems import Problem
 from dashboards.shape import encode
@@ -110,7 +111,7 @@ async def acknowledge(request: Request, alarm_id: AlarmId, it: Seen) -> Response
     if live is None:
         raise NotLive(alarm_id)
     need(request, Right.ACKNOWLEDGE, device(request, live.device))
-    after = await desk(request).house.acknowledge(alarm_id, caller(request).name, it.note.strip())
+    after = await desk(request).house.acknowledge(alarm_id, caller(request).name, it.note.strip(), origin(request))
     return json(encode(shape.alarm(after)))
 
 
@@ -134,7 +135,7 @@ async def acknowledge_all(request: Request, it: AllSeen) -> Response:
             told["one_by_one"].append(id)
             continue
         try:
-            after = await house.acknowledge(id, who.name, it.note.strip())
+            after = await house.acknowledge(id, who.name, it.note.strip(), origin(request))
         except NotLive:
             told["not_live"].append(id)
         else:

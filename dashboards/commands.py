@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from dashboards import shape
 from dashboards.desk import caller, desk, device, need, seen_devices, view
+from dashboards.origin import origin
 from dashboards.packed import json
 from dashboards.problems import Problem, unknown
 from dashboards.shape import encode
@@ -119,7 +120,7 @@ async def cancel(request: Request, command_id: CommandId) -> Response:
     house = desk(request).house
     before = await _known(request, command_id)
     need(request, Right.COMMAND, device(request, before.command.device))
-    after = None if before.final else await house.cancel(command_id, caller(request).name)
+    after = None if before.final else await house.cancel(command_id, caller(request).name, origin(request))
     if after is None:
         stage = (await _known(request, command_id)).stage
         raise Problem("not_under_way", {"stage": stage.value if stage else ""})
@@ -153,7 +154,8 @@ def _ask(request: Request, it: Wish, **more: Any) -> Ask:
     if it.action not in actions:
         raise unknown("unknown_action", it.action, actions, device=known.id)
     who = caller(request)
-    return Ask(it.device, it.action, it.args, who.name, more.get("because", ""), more.get("key", ""), who.grants)
+    because, key = more.get("because", ""), more.get("key", "")
+    return Ask(it.device, it.action, it.args, who.name, because, key, who.grants, origin=origin(request))
 
 
 async def _known(request: Request, command_id: str) -> CommandRecord:

@@ -19,7 +19,7 @@ from msgspec import Struct, field
 from hub.contract import Driver, Finding
 from hub.guard import Guard, Request
 from hub.hub import Hub, Member
-from hub.model import FINAL, Action, Command, CommandRecord, Proof, Quality, Receipt, Stage, Words
+from hub.model import FINAL, Action, Command, CommandRecord, Origin, Proof, Quality, Receipt, Stage, Words
 from hub.quality import MAX_AHEAD_S
 from hub.slot import Slot
 from hub.supervise import attempt
@@ -126,6 +126,7 @@ class Dispatch:
             asked_at=now,
             deadline=now + timedelta(seconds=action.valid_s),
             key=ask.key,
+            origin=ask.origin,
         )
         errand = Errand(command, action, clock.monotonic() + action.valid_s)
         self._hub.outbox.flush()  # what was sent while the disk was away counts as sent
@@ -161,12 +162,12 @@ class Dispatch:
     def _closing(self) -> Words | None:
         return Words("refused.stopping") if self._closed else None
 
-    async def cancel(self, command: str, by: str) -> CommandRecord | None:
+    async def cancel(self, command: str, by: str, origin: Origin | None = None) -> CommandRecord | None:
         """Stop waiting for a command; what has left the house cannot be called back. None: it is not under way."""
         for errands in self._open.values():
             for errand in errands:
                 if errand.command.id == command and not errand.final:
-                    self._cancel(errand, Words("command.cancelled_by", {"by": by}))
+                    self._cancel(errand, Words("command.cancelled_by", {"by": by}), by, origin)
                     await self._durable(errand)
                     return errand.record
         return None
@@ -310,9 +311,17 @@ class Dispatch:
 
     # ---- receipts -------------------------------------------------------------------------------------------------
 
-    def _receipt(self, errand: Errand, stage: Stage, words: Words | None, last: bool = False) -> None:
+    def _receipt(
+        self,
+        errand: Errand,
+        stage: Stage,
+        words: Words | None,
+        last: bool = False,
+        by: str = "",
+        origin: Origin | None = None,
+    ) -> None:
         over = stage in FINAL or last
-        receipt = Receipt(errand.command.id, stage, self._hub.clock.now(), words, last=over)
+        receipt = Receipt(errand.command.id, stage, self._hub.clock.now(), words, over, by, origin)
         errand.receipts.append(receipt)
         if errand.recorded:  # else it goes to the ledger together with its command
             written = self._hub.outbox.put(receipt)
@@ -338,15 +347,16 @@ class Dispatch:
         """A safety command that is written down calls off what is under way, and the same safety command before it."""
         for other in self._others(errand):
             if not other.action.safety or other.action.key == errand.action.key:
-                self._cancel(other, Words("command.stopped_by", {"by": errand.command.asked_by}))
+                stop = errand.command
+                self._cancel(other, Words("command.stopped_by", {"by": stop.asked_by}), stop.asked_by, stop.origin)
 
     def _others(self, errand: Errand) -> list[Errand]:
         return [it for it in self._open.get(errand.command.device, ()) if it is not errand and not it.final]
 
-    def _cancel(self, errand: Errand, words: Words) -> None:
+    def _cancel(self, errand: Errand, words: Words, by: str, origin: Origin | None) -> None:
         if errand.sent_at is not None:
             words = Words(words.key + "_after_sending", words.args)
-        self._receipt(errand, Stage.CANCELLED, words)
+        self._receipt(errand, Stage.CANCELLED, words, by=by, origin=origin)
         if errand.task is not None:
             errand.task.cancel()
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from hub.clock import Clock
 from hub.hub import Member
-from hub.model import LINK, Action, Arg, Interlock, LinkState, Quality, Test, Title, Value, Words
+from hub.model import LINK, Action, Arg, Interlock, LinkState, Origin, Quality, Test, Title, Value, Words
 from hub.rights import Grant, Right
 from hub.sight import Sight
 from hub.slot import LARGEST
@@ -30,6 +30,7 @@ class Request(Struct, frozen=True):
     key: str = ""
     grants: tuple[Grant, ...] = ()
     rule: str = ""  # the rule that asks; empty for people
+    origin: Origin | None = None  # where from; None for rules
 
 
 class BadArgs(ValueError):

@@ -27,7 +27,7 @@ from hub.holds import HoldsFile
 from hub.hub import Hub, Puzzle
 from hub.ledger.ledger import Ledger
 from hub.ledger.trouble import LedgerUnavailable
-from hub.model import Action, Alarm, Area, CommandRecord, Device, Nameplate, Reading, Words
+from hub.model import Action, Alarm, Area, CommandRecord, Device, Nameplate, Origin, Reading, Words
 from hub.registry import follow
 from hub.rights import FAMILIES
 from hub.sight import Sight
@@ -251,9 +251,9 @@ class House:
 
     # ---- what can be asked ----------------------------------------------------------------------------------------
 
-    async def acknowledge(self, alarm: str, by: str, note: str = "") -> Alarm:
+    async def acknowledge(self, alarm: str, by: str, note: str = "", origin: Origin | None = None) -> Alarm:
         """Raises NotLive, LedgerUnavailable."""
-        return await self.hub.acknowledge(alarm, by, note)
+        return await self.hub.acknowledge(alarm, by, note, origin)
 
     async def prepare(self, ask: Request) -> Prepared:
         """What the request would do. Raises LookupError, BadArgs."""
@@ -267,8 +267,8 @@ class House:
         """Raises LookupError, BadArgs, LedgerUnavailable."""
         return await self.dispatch.request(ask)
 
-    async def cancel(self, command: str, by: str) -> CommandRecord | None:
-        return await self.dispatch.cancel(command, by)
+    async def cancel(self, command: str, by: str, origin: Origin | None = None) -> CommandRecord | None:
+        return await self.dispatch.cancel(command, by, origin)
 
     async def command(self, command: str) -> CommandRecord | None:
         for record in self.dispatch.under_way():

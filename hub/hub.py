@@ -33,6 +33,7 @@ from hub.model import (
     Device,
     Kind,
     Nameplate,
+    Origin,
     Quality,
     Reading,
     Value,
@@ -410,7 +411,7 @@ class Hub:
                 guarded(WATCHER, watcher.alarm, alarm)
         return alarm
 
-    async def acknowledge(self, alarm: str, by: str, note: str = "") -> Alarm:
+    async def acknowledge(self, alarm: str, by: str, note: str = "", origin: Origin | None = None) -> Alarm:
         """Somebody has seen this occurrence: on the disk first, shown then. Who was first stays the one who did.
 
         Raises NotLive, LedgerUnavailable.
@@ -430,6 +431,7 @@ class Hub:
             severity=live.severity,
             by=by,
             note=note,
+            origin=origin,
         )
         await self.outbox.now(change)
         now = self.book.occurrence(alarm)

@@ -254,6 +254,8 @@ class Receipt(Struct, frozen=True):
     at: datetime
     words: Words | None = None
     last: bool = False
+    by: str = ""  # who called it off, where somebody did
+    origin: Origin | None = None  # and where from
 
 
 class CommandRecord(Struct, frozen=True):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from hub.config import Site
-from hub.ledger.entries import Note
+from hub.ledger.entries import Note, changed
 from hub.ledger.places import Change, Placed, Places, Put, Retire
 from hub.model import Area, Device
 
@@ -34,11 +35,37 @@ async def follow(site: Site, places: Places, now: datetime) -> Followed:
     Raises LedgerUnavailable; then nothing has changed.
     """
     areas, devices = await places.load()
-    changes, told = compare(site, [*areas, *devices])
+    there = [*areas, *devices]
+    changes, told = compare(site, there)
     if changes:
         body = {"added": told.added, "changed": told.changed, "retired": told.retired}
-        await places.apply(changes, Note("registry", now, "hub", str(site.folder.name), body=body))
+        note = Note("registry", now, "hub", str(site.folder.name), body=body)
+        await places.apply(changes, note, *notes(changes, there, now))
     return told
+
+
+def notes(changes: Iterable[Change], there: Iterable[Placed], now: datetime) -> list[Note]:
+    """An entry for each change: of kind "area" or "device", with what every field was and is (pure).
+
+    The fold of these is the registry: `fieldhub audit verify` compares.
+    """
+    known = {(type(row.it), _key(row.it)): row for row in there}
+    told = []
+    for change in changes:
+        noun, key = (type(change.it), _key(change.it)) if isinstance(change, Put) else (change.kind, change.key)
+        row = known.get((noun, key))
+        before = _fields(row.it, row.source, row.retired_at is not None) if row else None
+        if isinstance(change, Put):
+            did, after = "changed" if row else "added", _fields(change.it, change.source, False)
+        else:
+            did, after = "retired", (before or {}) | {"retired": True}
+        body = {"did": did, "changed": changed(before, after)}
+        told.append(Note(noun.__name__.lower(), now, "hub", key, key if noun is Device else "", body))
+    return told
+
+
+def _fields(it: Area | Device, source: str, retired: bool) -> dict[str, Any]:
+    return structs.asdict(it) | {"source": source, "retired": retired}
 
 
 def compare(site: Site, there: Iterable[Placed]) -> tuple[list[Change], Followed]:

@@ -83,7 +83,7 @@ def draft(noun: Noun) -> Draft:
             )
         case Receipt():
             final = noun.last or noun.stage in FINAL
-            it = Draft(noun.at, RECEIPT, "", noun.stage.value, final, noun.command, "", "", "", body)
+            it = Draft(noun.at, RECEIPT, "", noun.stage.value, final, noun.command, "", noun.by, "", body)
         case Note():
             if noun.kind in (ALARM, COMMAND, RECEIPT) or not noun.kind:
                 raise ValueError(f"a Note cannot be of kind {noun.kind!r}: append the {noun.kind or 'noun'} itself")

@@ -60,12 +60,14 @@ class Places:
 
         return await self._reader.run(read)
 
-    async def apply(self, changes: Sequence[Change], note: Note) -> None:
-        """All of these in order, and the note, or nothing. The note's `at` is when they came or went.
+    async def apply(self, changes: Sequence[Change], note: Note, *notes: Note) -> None:
+        """All of these in order, and the notes, or nothing. The first note's `at` is when they came or went.
 
         Raises LookupError for a Retire of what is not there.
         """
-        await self._writer.run(lambda connection: _apply(connection, changes, note.at), [draft(note)])
+        await self._writer.run(
+            lambda connection: _apply(connection, changes, note.at), [draft(it) for it in (note, *notes)]
+        )
 
 
 def _load(connection: Connection, table: Table, noun: type[Area] | type[Device]) -> list[Placed]:

@@ -107,7 +107,7 @@ class Writer:
         if self._closed:
             unit.done.set_exception(LedgerUnavailable(f"{self._place} › is closed: the hub is stopping."))
             unit.done.exception()
-        elif self._weight + unit.weight > QUEUE_LIMIT:
+        elif self._weight and self._weight + unit.weight > QUEUE_LIMIT:  # alone, an import may be larger
             error = LedgerUnavailable(
                 f"{self._place} › {self._weight} entries wait for the disk, {QUEUE_LIMIT} is the most: "
                 "the disk is too slow or hangs. Check it; writing goes on by itself."
