@@ -84,6 +84,7 @@ def _to_ask(command: Command) -> None:
     sub.add_argument("dir", type=Path)
     sub.add_argument("what", choices=["verify", "tip"], help="tip prints the last entry's number and hash, to be kept")
     sub.add_argument("--tip", default="", help="what `tip` printed earlier: a cut-off end shows by it")
+    sub.add_argument("--url", default="", help="of a ledger in PostgreSQL; its password in PGPASSWORD, not here")
     sub = command("fault", "List or switch the faults of a running demo's simulators.",
                   "fieldhub fault set ps-chengdong-1 done_but_does_not_start --for 120")  # fmt: skip
     sub.add_argument("what", choices=["list", "set", "clear"])

@@ -38,9 +38,9 @@ async def follow(site: Site, places: Places, now: datetime) -> Followed:
     there = [*areas, *devices]
     changes, told = compare(site, there)
     if changes:
-        body = {"added": told.added, "changed": told.changed, "retired": told.retired}
-        note = Note("registry", now, "hub", str(site.folder.name), body=body)
-        await places.apply(changes, note, *notes(changes, there, now))
+        each = notes(changes, there, now)
+        body = {"added": told.added, "changed": told.changed, "retired": told.retired, "entries": len(each)}
+        await places.apply(changes, Note("registry", now, "hub", str(site.folder.name), body=body), *each)
     return told
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from alembic import command as alembic
@@ -12,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.pool import NullPool
 
 from hub.ledger.trouble import LedgerUnavailable, unavailable
 
@@ -42,6 +44,31 @@ def open_database(url: str) -> tuple[Engine, Engine]:
         writer.dispose()
         raise
     return writer, _engine(_parse(url), writes=False)
+
+
+def open_to_read(url: str) -> Engine:
+    """For an inspector: nothing is migrated, and an SQLite file is opened so that it cannot be written at all.
+
+    A file that no program has open (it has no log beside it) is read as it lies, so that no file is made beside it:
+    evidence on a disk that cannot be written can be read too.
+    """
+    it = _parse(url)
+    if it.get_backend_name() != "sqlite":
+        return _engine(it, writes=False)
+    file = Path(it.database or "").absolute()
+    if not file.is_file():
+        raise LedgerUnavailable(f"{it.database} › is not there. Name the folder of a site that has run")
+    log = file.with_name(file.name + "-wal")
+    lies_still = not log.exists() or log.stat().st_size == 0
+    query = {"uri": "true", "mode": "ro"} | ({"immutable": "1"} if lies_still else {})
+    engine = create_engine(URL.create("sqlite", database=f"file:{quote(str(file))}", query=query), poolclass=NullPool)
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, record: Any) -> None:
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA query_only=ON")
+
+    return engine
 
 
 def migrations(connection: Connection) -> Config:

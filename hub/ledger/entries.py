@@ -96,13 +96,6 @@ def draft(noun: Noun) -> Draft:
     return it
 
 
-def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """What is different: {field: [before, after]}; None where there was or is nothing. For the body of a Note."""
-    keys = [*before, *(key for key in after if key not in before)]
-    pairs = {key: [before.get(key), after.get(key)] for key in keys}
-    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
-
-
 def seal(seq: int, it: Draft, prev: str) -> dict[str, Any]:
     """The row of entry `seq`, chained to the entry before it."""
     row = {"seq": seq, **structs.asdict(it), "prev": prev}

@@ -27,9 +27,9 @@ from hub.ledger.entries import (
     as_alarm_change,
     as_command,
     as_receipt,
-    chain,
     draft,
 )
+from hub.ledger.inspection import Fault, walk
 from hub.ledger.pages import Page, parts
 from hub.ledger.people import People
 from hub.ledger.places import Places
@@ -39,7 +39,6 @@ from hub.ledger.writer import Trouble, Writer
 from hub.model import AlarmChange, AlarmEvent, Command, Receipt, Stage
 
 CATCH_UP_S = 2.0  # a reader waits so long for what is on its way to the disk
-VERIFY_PAGE = 2_000  # rows in memory while the chain is verified
 
 Life = tuple[Command, list[Receipt]]  # a command, and its receipts so far, oldest first
 
@@ -204,17 +203,7 @@ class Ledger:
         """
 
         def read(connection: Connection) -> int | None:
-            seq, prev = 0, START
-            while rows := connection.execute(
-                select(entry).where(entry.c.seq > seq).order_by(entry.c.seq).limit(VERIFY_PAGE)
-            ).all():
-                for row in rows:
-                    if row.seq != seq + 1:
-                        return seq + 1
-                    if row.prev != prev or chain(dict(row._mapping)) != row.hash:
-                        return int(row.seq)
-                    seq, prev = row.seq, row.hash
-            return None
+            return next((it.seq for it in walk(connection) if isinstance(it, Fault)), None)
 
         return await self._reader.run(read)
 

@@ -1,0 +1,113 @@
+"""Whether the tables beside the chain say what the entries say: who may log in, with what, and who is in the registry.
+
+These rows change, so they are not chained. But each change is an entry, and the fold of the entries is what a row must
+be: a role that somebody wrote into the file by hand has none. What no entry tells (a password, when a session was last
+seen) cannot be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from hub.ledger.entries import HIDDEN, SECRETS, Entry
+
+KEYS = {"person": "name", "token": "id", "area": "code", "device": "id"}  # of each table, and kind of entry
+# Fields of entries from before there was `changed`, which said only some of what is.
+OLDER = ("full_name", "roles", "language", "disabled")
+GONE = ("ended",)  # what an entry calls it when the row is there no more
+UNTOLD = frozenset({"created", "expires", "last_used", "added_at", "retired_at", *SECRETS})
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+class _Row:
+    """What the entries say of one row."""
+
+    def __init__(self) -> None:
+        self.seq = 0  # the last entry that says anything of it
+        self.gone = False
+        self.fields: dict[str, Any] = {}
+
+
+class Fold:
+    """The side tables, as the entries say that they must be."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, dict[str, _Row]] = {kind: {} for kind in KEYS}
+        self._mentioned: set[str] = set()  # of the registry, in entries that said no more than that
+
+    def take(self, it: Entry) -> None:
+        """One more entry, in the order of their numbers."""
+        if it.kind == "registry":
+            return self._summary(it)
+        if it.kind not in KEYS or not it.subject:
+            return
+        row = self._row(it.kind, it.subject, it.seq)
+        says = it.says if isinstance(it.says, dict) else {}
+        changed = says.get("changed")
+        if isinstance(changed, dict):
+            sides = {name: both[1] for name, both in changed.items() if isinstance(both, list) and len(both) == 2}
+            row.fields |= {name: value for name, value in sides.items() if value != HIDDEN}
+        else:
+            row.fields |= {name: says[name] for name in OLDER if name in says}
+        row.gone = says.get("did") in GONE
+
+    def _summary(self, it: Entry) -> None:
+        """What the registry changed. Older entries did not say to what: then nothing is known of these rows."""
+        if "entries" in it.says:
+            return  # each change has one of its own
+        for name in ("added", "changed", "retired"):
+            for key in it.says.get(name, ()):
+                self._mentioned.add(key)
+                for kind in ("area", "device"):
+                    self._rows[kind].pop(key, None)
+
+    def _row(self, kind: str, key: str, seq: int) -> _Row:
+        row = self._rows[kind].setdefault(key, _Row())
+        row.seq = seq
+        return row
+
+    def differences(self, tables: Mapping[str, Rows]) -> Iterator[str]:
+        """Each row that is not what the entries say, and what it ought to be."""
+        for kind, key in KEYS.items():
+            there = {str(row[key]): row for row in tables.get(kind, ())}
+            for name, row in there.items():
+                told = self._rows[kind].get(name)
+                if told is None and kind in ("area", "device") and name in self._mentioned:
+                    continue
+                if told is None:
+                    yield f'{kind} "{name}" › is in the table, and no entry says that anybody added it'
+                elif told.gone:
+                    yield f'{kind} "{name}" › is in the table, and entry {told.seq} says that it has ended'
+                else:
+                    yield from self._unlike(kind, name, told, row)
+            if kind != "token":  # a token that has expired is forgotten without an entry
+                for name, told in self._rows[kind].items():
+                    if name not in there and not told.gone:
+                        yield f'{kind} "{name}" › is in no row, and entry {told.seq} says that it is there'
+
+    def _unlike(self, kind: str, name: str, told: _Row, row: Mapping[str, Any]) -> Iterator[str]:
+        has = dict(row)
+        if "retired_at" in has:
+            has["retired"] = has["retired_at"] is not None
+        for field, value in told.fields.items():
+            if field in UNTOLD or field not in has:
+                continue
+            if not _same(has[field], value):
+                yield (
+                    f'{kind} "{name}" › {field} is {has[field]!r} in the table, and {value!r} by the entries '
+                    f"(the last is {told.seq})"
+                )
+
+
+def _same(has: Any, value: Any) -> bool:
+    """Whether a column has this value; a list or table may be kept as JSON text."""
+    if isinstance(has, str) and not isinstance(value, str):
+        try:
+            has = msgspec.json.decode(has)
+        except msgspec.DecodeError:
+            return False
+    return bool(has == value)
