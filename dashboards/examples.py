@@ -139,6 +139,7 @@ _FAULTS = {
         }
     ]
 }
+_SETTING = {"did": "set back", "was": _TIME, "now": _TIME, "by_s": 3600.0, "found": "running"}
 _JOB = {"name": "driver modbus", "running": True, "restarts": 0, "error": ""}
 
 # (method and path) -> status, and what is answered
@@ -265,6 +266,7 @@ ANSWERS: dict[str, tuple[int, Any]] = {
             "jobs": [_JOB],
             "historian": Map(backlog=0, dropped=0, last_error=""),
             "ledger": Map(healthy=True, backlog=0, kept=0, lost=0, last_error=""),
+            "clock": {"settings": [_SETTING]},
             "counts": Map(readings=4_800_000),
             "ready": {"ok": True, "why": "ready"},
             "stream": {"viewers": 3, "most": 1000, "frame": 812, "frames_merged": 0},

@@ -16,6 +16,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from hub.clock import Clock
+from hub.clock_watch import ClockWatch
 from hub.config import Site
 from hub.contract import Driver, DriverSpec, Judgement, Watcher
 from hub.dispatch import Dispatch
@@ -109,6 +110,8 @@ class House:
         self.words: Catalogue = house_words()
         self.collector = Collector(historian, clock)
         self.hub = Hub(clock, _HubHistory(historian, self.collector), ledger, judgement)
+        self.clock_watch = ClockWatch(clock, self.hub.outbox.put)
+        self.hub.on_clock = self.clock_watch.moved
         self.holds = HoldsFile(site.data / "holds.json", judgement, clock)
         self.drivers: dict[str, Driver] = {n: spec.open(site.options[n], clock) for n, spec in drivers.items()}
         self.sight = Sight(self.hub, {**FAMILIES, **site.hub.families})
@@ -138,6 +141,7 @@ class House:
             historian = await EmbeddedHistorian.open(site.data / "history", clock)
             opened.push_async_callback(historian.close)
             house = cls(site, clock, ledger, historian, judgement, drivers, demo)
+            house.clock_watch.started(next(iter(await ledger.entries(limit=1)), None))
             registered = await follow(site, ledger.places, clock.now())
             if registered.retired:
                 log.info("retired, because no file has them any more: %s", ", ".join(registered.retired))
@@ -246,6 +250,7 @@ class House:
                 "lost": self.hub.outbox.lost,
                 "last_error": str(trouble) if trouble else "",
             },
+            "clock": {"settings": [structs.asdict(it) for it in reversed(self.clock_watch.settings)]},
             "counts": dict(self.hub.counts),
         }
 

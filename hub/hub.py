@@ -105,6 +105,7 @@ class Hub:
         self.counts = {"readings": 0, "late": 0, "unknown_point": 0, "unknown_device": 0, "puzzles": 0}
         self.on_ask: Callable[[Finding], None] = lambda finding: None  # set by dispatch: a rule asks for a command
         self.on_proof: Callable[[Member], None] = lambda member: None  # set by dispatch: look for awaited proofs
+        self.on_clock: Callable[[datetime, datetime], None] = lambda was, now: None  # set by house: our clock was set
         self.ids: Callable[[], str] = lambda: secrets.token_hex(8)
         self._history = history
         self.outbox = Outbox(ledger)
@@ -336,6 +337,7 @@ class Hub:
         moved_s = (now - before).total_seconds() - (monotonic - then)
         if abs(moved_s) > CLOCK_SET_S:
             self._judgement.clock_moved(timedelta(seconds=moved_s))
+            self.on_clock(now - timedelta(seconds=moved_s), now)
 
     def _look_for_silence(self, member: Member, monotonic: float, now: datetime) -> None:
         changed: list[Slot] = []

@@ -35,6 +35,9 @@ export function System() {
             text=${T('system.stream', { n: num(told.stream.viewers), most: num(told.stream.most) })} />
           <${Check} fine=${link.value.state === 'live'}
             text=${T(`link.${link.value.state}`, { age: span(link.value.ageMs) })} />
+          ${told.clock.settings.map((it) => html`<${Check} key=${it.now} fine=${false}
+            text=${T(it.did === 'set back' ? 'system.clock.back' : 'system.clock.ahead', { by: span(it.by_s * 1000) })}
+            note=${T('system.clock.note', { was: fully(it.was), now: fully(it.now) })} />`)}
         </ul>
       </section>
       <${Jobs} jobs=${told.jobs} />
