@@ -79,11 +79,21 @@ def _to_ask(command: Command) -> None:
     sub.add_argument("--from", dest="start", default="", help="date or time in the site's zone, 2026-11-01T08:00")
     sub.add_argument("--to", dest="end", default="")
     sub.add_argument("-o", "--output", type=Path, help="a file; standard output when left out")
-    sub = command("audit", "Show that no entry of a site's ledger was changed or taken away, while the hub runs too.",
-                  "fieldhub audit my-county verify --tip 812:9f3a…")  # fmt: skip
-    sub.add_argument("dir", type=Path)
-    sub.add_argument("what", choices=["verify", "tip"], help="tip prints the last entry's number and hash, to be kept")
+    sub.add_argument("--sign", action="store_true", help="put the site's seal beside the file: FILE.seal")
+    sub = command("audit", "Show that nobody changed a site's ledger; export entries under its seal.",
+                  "fieldhub audit my-county export --from 2026-11-01 --to 2026-12-01 -o november.zip")  # fmt: skip
+    sub.add_argument("dir", type=Path, help="the site's folder, also while the hub runs; of check-export the export")
+    sub.add_argument(
+        "what",
+        choices=["verify", "tip", "export", "key", "check-export"],
+        help="tip: number and hash of the last entry, to be kept elsewhere; key: whose seal it is",
+    )
     sub.add_argument("--tip", default="", help="what `tip` printed earlier: a cut-off end shows by it")
+    sub.add_argument("--against", type=Path, help="verify: an earlier export; its entries must still be there")
+    sub.add_argument("--from", dest="start", default="", help="export: date or time in the site's zone")
+    sub.add_argument("--to", dest="end", default="", help="export: until now when left out")
+    sub.add_argument("-o", "--output", type=Path, default=Path("audit.zip"), help="export: a .zip or .jsonl file")
+    sub.add_argument("--public-key", default="", help="check-export: what `key` printed at the site, from its paper")
     sub.add_argument("--url", default="", help="of a ledger in PostgreSQL; its password in PGPASSWORD, not here")
     sub = command("fault", "List or switch the faults of a running demo's simulators.",
                   "fieldhub fault set ps-chengdong-1 done_but_does_not_start --for 120")  # fmt: skip

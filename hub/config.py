@@ -240,6 +240,11 @@ def read_site(folder: Path, drivers: Mapping[str, DriverSpec], kinds: Collection
     )
 
 
+def hub_file(folder: Path) -> HubFile:
+    """hub.toml as far as it can be read: for an errand that shall not fail by a mistake it has nothing to do with."""
+    return _hub_file(folder, Mistakes())
+
+
 def _hub_file(folder: Path, mistakes: Mistakes) -> HubFile:
     """hub.toml; of one with mistakes the tables that have none, so that what refers to them is checked all the same."""
     try:

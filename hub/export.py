@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 import sys
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from hub.audit_export import sign
 from hub.clock import Clock
 from hub.config import Site
 from hub.contract import BadConfig
@@ -28,13 +30,16 @@ from hub.ledger.ledger import Ledger
 from hub.ledger.trouble import LedgerUnavailable
 from hub.mistakes import near
 from hub.model import AlarmChange, AlarmEvent, Device, Kind, Point, Quality
+from hub.seal import Seal
 from hub.words import Catalogue as Sentences
 from hub.words import house_words
 
 PAGE = 1_000  # entries read from the ledger at once
 CHUNK = timedelta(days=1)  # of history read at once
 DEFAULT_SPAN = timedelta(days=1)
-_FORMULA = ("=", "+", "-", "@", "\t")  # a spreadsheet would run these
+# What a spreadsheet would run when a cell begins with it; the wide ones it takes for the narrow ones.
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 Rows = AsyncIterator[Sequence[Any]]
 
@@ -48,6 +53,7 @@ class Order(Protocol):
     start: str
     end: str
     output: Path | None
+    sign: bool
 
 
 class Ranges(Protocol):
@@ -58,6 +64,8 @@ class Ranges(Protocol):
 
 async def export(site: Site, clock: Clock, order: Order) -> int:
     """Write what `order` asks for; how many rows. Raises BadConfig."""
+    if order.sign and order.output is None:
+        raise BadConfig("--sign › needs a file beside which the seal can lie. Write -o FILE.csv")
     period = Period(order.start, order.end, site.hub.site.zone, clock.now())
     try:
         # Before the file is made, or written over: whether there is anything of that name at all.
@@ -66,8 +74,13 @@ async def export(site: Site, clock: Clock, order: Order) -> int:
             await _check_device(site, clock, order.device)
         if order.output is None:
             return await _export(site, clock, order, period, seen, sys.stdout)
+        seal = Seal(site.data) if order.sign else None
         with order.output.open("w", encoding="utf-8", newline="") as out:
-            return await _export(site, clock, order, period, seen, out)
+            count = await _export(site, clock, order, period, seen, out)
+        if seal is not None:
+            span = {"of": order.what, "device": order.device, "from": period.start, "to": period.end}
+            sign(order.output, seal, str(site.hub.site.name), "csv", {**span, "rows": count, "made_at": clock.now()})
+        return count
     except (LedgerUnavailable, HistoryUnavailable) as error:
         raise BadConfig(str(error)) from None
     except BrokenPipeError:
@@ -269,9 +282,6 @@ def _value(series: Series, value: float, point: Point | None, catalogue: Catalog
 
 def _cell(value: Any) -> Any:
     """Text that a spreadsheet would take for a formula is quoted; numbers stay numbers."""
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        try:
-            float(value)
-        except ValueError:
-            return "'" + value
+    if isinstance(value, str) and value.startswith(_FORMULA) and not _NUMBER.fullmatch(value):
+        return "'" + value
     return value

