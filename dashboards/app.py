@@ -26,6 +26,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from dashboards import (
     alarms,
+    audit,
     auth,
     commands,
     demo,
@@ -121,6 +122,9 @@ WAYS = (
     Way("GET", f"{API}/alarms/history", Right.LOOK, Cut.VIEW, alarms.history),
     Way("GET", f"{API}/alarms/{{alarm_id}}", Right.LOOK, Cut.VIEW, alarms.alarm),
     Way("POST", f"{API}/alarms/{{alarm_id}}/acknowledge", Right.ACKNOWLEDGE, Cut.VIEW, alarms.acknowledge),
+    Way("GET", f"{API}/audit", Right.AUDIT, Cut.WHOLE, audit.audit),
+    Way("GET", f"{API}/audit/tip", Right.AUDIT, Cut.WHOLE, audit.tip),
+    Way("GET", f"{API}/audit/lines", Right.AUDIT, Cut.WHOLE, audit.lines),
     Way("GET", f"{API}/puzzles", Right.PUZZLES, Cut.VIEW, system.puzzles),
     Way("GET", f"{API}/demo/faults", Right.PUZZLES, Cut.WHOLE, demo.faults),
     Way("POST", f"{API}/demo/faults", Right.COMMISSION, Cut.WHOLE, demo.set_fault),

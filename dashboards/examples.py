@@ -12,7 +12,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboards import examples_people
+from dashboards import examples_audit, examples_people
 from dashboards.desk import desk
 from dashboards.examples_people import Map
 from dashboards.packed import Packed
@@ -145,6 +145,7 @@ _JOB = {"name": "driver modbus", "running": True, "restarts": 0, "error": ""}
 # (method and path) -> status, and what is answered
 ANSWERS: dict[str, tuple[int, Any]] = {
     **examples_people.ANSWERS,
+    **examples_audit.ANSWERS,
     "GET /api/v1/stream": (
         200,
         'id: 3f9a2c10.812\ndata: {"now":1795572087123,"s:ps-1":{…},"a:9f3a…":{…}}\n\n',
@@ -281,6 +282,7 @@ ANSWERS: dict[str, tuple[int, Any]] = {
 # What else may be answered, beside what every route may (401 and 403 where a right is needed, 422, 500).
 PROBLEMS: dict[str, tuple[int, ...]] = {
     **examples_people.PROBLEMS,
+    **examples_audit.PROBLEMS,
     "GET /api/v1/stream": (503,),
     "GET /api/v1/devices/{device_id}": (404,),
     "GET /api/v1/devices/{device_id}/nameplate": (404,),
@@ -313,10 +315,16 @@ _QUERIES = {
     "GET /api/v1/devices": "?kind=pump_station&link=down&limit=10",
     "GET /api/v1/devices/{device_id}/latest": "?points=inlet.level",
     "GET /api/v1/devices/{device_id}/series": "?points=inlet.level&from=2026-11-25T02:00:00Z&step=1m&agg=min,max,mean",
+    "GET /api/v1/audit": "?person=wang.min&from=2026-11-01T00:00:00Z&limit=50",
+    "GET /api/v1/audit/lines": "?kind=command",
     "GET /api/v1/words": "?language=en",
 }
 
-_TEXTS = {"GET /api/v1/stream": "text/event-stream", "GET /metrics": "text/plain"}
+_TEXTS = {
+    "GET /api/v1/audit/lines": "application/jsonl",
+    "GET /api/v1/stream": "text/event-stream",
+    "GET /metrics": "text/plain",
+}
 _PROBLEM = {
     "type": "object",
     "description": "RFC 9457. `code` names the kind; `detail` is in the language asked for (Accept-Language).",

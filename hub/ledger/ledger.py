@@ -34,6 +34,7 @@ from hub.ledger.pages import Page, parts
 from hub.ledger.people import People
 from hub.ledger.places import Places
 from hub.ledger.reader import Reader
+from hub.ledger.search import Sought, search
 from hub.ledger.tables import entry, word
 from hub.ledger.writer import Trouble, Writer
 from hub.model import AlarmChange, AlarmEvent, Command, Receipt, Stage
@@ -190,6 +191,11 @@ class Ledger:
         page = Page(kind, None, limit, before)
         await self._caught_up()
         return await self._reader.run(page.read)
+
+    async def search(self, it: Sought) -> tuple[list[Entry], int | None]:
+        """(entries that are so, newest first; where to go on, None at the beginning). A stretch at a time."""
+        await self._caught_up()
+        return await self._reader.run(lambda connection: search(connection, it))
 
     async def tip(self) -> tuple[int, str]:
         """(number, hash) of the last entry. Print it into a report: then even a cut-off end can be shown."""

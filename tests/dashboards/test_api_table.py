@@ -270,6 +270,9 @@ async def test_every_example_is_true(here: County):
         await ask_about_alarms(it, one, first, second)
         await it.ask(one, "POST", f"{V1}/setup", json=setup)
         await ask_about_people(it, one, admin, here.passwords["field_engineer"])
+    async with here.browser("auditor") as auditor:
+        for path in ("audit", "audit/tip", "audit/lines"):
+            await it.ask(auditor, "GET", f"{V1}/{path}")
     it.routes.add("GET /api/v1/stream")  # test_api_live.py asks it
     assert it.routes == set(ANSWERS)
 
