@@ -24,17 +24,19 @@ PAGES = {
     f"/point/{STATION}/inlet.level?span=15m": "[data-testid=trend][data-ready=true] canvas",
     f"/point/{STATION}/station.mode": "[data-testid=trend][data-ready=true] canvas",
     "/system": "h1",
+    "/audit": "h1",
     "/demo": "h1",
     "/me": "h1",
     "/nothing/here": "[data-state=empty]",
 }
+OPENED_BY = {"/audit": "auditor"}  # the others by the engineer
 WIDTHS = (360, 390, 768, 1366, 1920)
 PHONE = {"width": 390, "height": 844}
 MOST_KB = 160  # of the first page, as it is before any compression
 
 
 def open_and_wait(desk: Desk, path: str, **how: object) -> Page:
-    page = desk(path, user=how.pop("user", "engineer"), **how)
+    page = desk(path, user=how.pop("user", OPENED_BY.get(path, "engineer")), **how)
     page.locator(PAGES[path]).first.wait_for()
     return page
 

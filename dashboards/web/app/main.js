@@ -23,6 +23,7 @@ const PAGES = [
   [/^\/alarms$/, () => from(import('./pages/alarms.js'), 'Alarms'), '/alarms', []],
   [/^\/people$/, () => from(import('./pages/people.js'), 'People'), '/people', []],
   [/^\/system$/, () => from(import('./pages/system.js'), 'System'), '/system', []],
+  [/^\/audit$/, () => from(import('./pages/audit.js'), 'Audit'), '/audit', []],
   [/^\/demo$/, () => from(import('./pages/demo.js'), 'DemoPage'), '/demo', []],
   [/^\/me$/, () => from(import('./pages/me.js'), 'Me'), '/me', []],
 ];
@@ -31,6 +32,7 @@ const NAVIGATION = [
   ['/alarms', 'alarms'],
   ['/people', 'people'],
   ['/system', 'system'],
+  ['/audit', 'audit'],
   ['/demo', 'demo'],
   ['/me', 'me'],
 ];
@@ -71,8 +73,8 @@ function Page() {
 
 function Navigation() {
   const here = PAGES.find(([address]) => address.test(route.value.path))?.[2];
-  const wants = { '/demo': site.value.demo && may('commission'), '/people': may('roll') };
-  const shown = NAVIGATION.filter(([url]) => wants[url] ?? true);
+  const closed = { '/demo': !site.value.demo || !may('commission'), '/people': !may('roll'), '/audit': !may('audit') };
+  const shown = NAVIGATION.filter(([url]) => !closed[url]);
   return html`
     <nav class="nav" aria-label=${T('nav.label')}>
       ${shown.map(([url, icon]) => html`

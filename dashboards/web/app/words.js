@@ -149,6 +149,14 @@ export function clock(ms, part = 'second') {
   return /** @type {Intl.DateTimeFormat} */ (formats.get(key)).format(ms);
 }
 
+/** When a day of the county's begins, in ms; null for what is no day. @param {string} day 2026-11-23 */
+export function dayStart(day) {
+  const guess = Date.parse(`${day}T00:00:00Z`);
+  if (!Number.isFinite(guess)) return null;
+  const shown = Date.parse(`${clock(guess, 'day')}T${clock(guess)}Z`);
+  return guess - (shown - guess);
+}
+
 /**
  * A moment, with its date when that is not today's.
  * @param {number | string | null | undefined} moment ms or RFC 3339

@@ -1,17 +1,16 @@
 /** The alarm list: filter, move by keyboard, acknowledge. It does not jump under the pointer. */
-import { html, query, setQuery, useEffect, useLayoutEffect, useRef, useState } from '../core.js';
+import { html, query, setQuery, useEffect, useRef, useState } from '../core.js';
 import { post } from '../api.js';
 import { AlarmDetail } from '../alarm_detail.js';
 import { AlarmFilters, isWanted, stateNow, whyEmpty } from '../alarm_filters.js';
 import { AlarmHistory } from '../alarm_history.js';
+import { arrow, useKeys } from '../keys.js';
 import { whyNoAcknowledge } from '../rights.js';
 import { deviceOf, isUnseen, loaded, snapshot, standing } from '../store.js';
 import { Empty, Failed, Icon, Level, Loading } from '../ui.js';
 import { NOTHING, T, name, show, unit, when } from '../words.js';
 
 const AT_ONCE = 100;
-const WRITES = 'input, select, textarea, [role=dialog]';
-const PRESSES = 'button, a, summary';
 
 /** What stands, in an order that waits while somebody points at it or moves in it; and how many are new since. */
 function useSteadyOrder() {
@@ -40,21 +39,6 @@ export function Alarms() {
   `;
 }
 
-/** Keys move in the list wherever the focus is, unless somebody writes there or presses. @param {any} onKey */
-function useKeys(onKey) {
-  // Before the page is painted: a key pressed on what one sees must not meet the page of before.
-  useLayoutEffect(() => {
-    const heard = (event) => {
-      const on = event.target instanceof Element ? event.target : document.body;
-      if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || on.closest(WRITES)) return;
-      if (event.key === ' ' && on.closest(PRESSES)) return;
-      onKey(event);
-    };
-    document.addEventListener('keydown', heard);
-    return () => document.removeEventListener('keydown', heard);
-  });
-}
-
 function Standing() {
   const { rows, fresh, settle, hold } = useSteadyOrder();
   const [problem, setProblem] = useState(null);
@@ -77,8 +61,8 @@ function Standing() {
   };
   useKeys((event) => {
     const at = rows.findIndex((it) => it.id === chosen?.id);
-    const to = event.key === 'ArrowDown' ? at + 1 : event.key === 'ArrowUp' ? Math.max(0, at - 1) : null;
-    if (to !== null && rows[to]) {
+    const to = arrow(event, at, rows.length);
+    if (to !== null) {
       setQuery({ id: rows[to].id });
       list.current?.focus(); // from here on the order waits
     } else if (event.key === ' ' && chosen) acknowledge(chosen);
