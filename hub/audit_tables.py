@@ -16,9 +16,25 @@ from hub.ledger.entries import HIDDEN, SECRETS, Entry
 
 KEYS = {"person": "name", "token": "id", "area": "code", "device": "id"}  # of each table, and kind of entry
 # Fields of entries from before there was `changed`, which said only some of what is.
-OLDER = ("full_name", "roles", "language", "disabled")
+OLDER = ("full_name", "roles", "grants", "language", "disabled")
+# What became of roles when they became grants (migration 002): of the whole house, and of one two.
+BECAME = {"admin": ("system_admin", "security_admin")}
+SECOND = {"second factor set": True, "second factor taken away": False}
 GONE = ("ended",)  # what an entry calls it when the row is there no more
-UNTOLD = frozenset({"created", "expires", "last_used", "added_at", "retired_at", *SECRETS})
+# What no entry tells whenever it changes.
+UNTOLD = frozenset(
+    {
+        "created",
+        "expires",
+        "last_used",
+        "added_at",
+        "retired_at",
+        "password_set",
+        "must_change",
+        "second_step",
+        *SECRETS,
+    }
+)
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -53,7 +69,10 @@ class Fold:
             row.fields |= {name: value for name, value in sides.items() if value != HIDDEN}
         else:
             row.fields |= {name: says[name] for name in OLDER if name in says}
-        row.gone = says.get("did") in GONE
+        did = says.get("did")
+        if did in SECOND:
+            row.fields["second factor"] = SECOND[did]
+        row.gone = did in GONE
 
     def _summary(self, it: Entry) -> None:
         """What the registry changed. Older entries did not say to what: then nothing is known of these rows."""
@@ -90,10 +109,18 @@ class Fold:
                         yield f'{kind} "{name}" › is in no row, and entry {told.seq} says that it is there'
 
     def _unlike(self, kind: str, name: str, told: _Row, row: Mapping[str, Any]) -> Iterator[str]:
-        has = dict(row)
+        has, must = dict(row), dict(told.fields)
         if "retired_at" in has:
             has["retired"] = has["retired_at"] is not None
-        for field, value in told.fields.items():
+        if "grants" in has:
+            has["grants"] = _grants(has["grants"])
+            if "grants" in must:
+                must["grants"] = _grants(must["grants"])
+            elif "roles" in must:
+                must["grants"] = [one for it in must["roles"] for one in BECAME.get(it, (it,))]
+        if "second" in has:
+            has["second factor"] = has["second"] != ""
+        for field, value in must.items():
             if field in UNTOLD or field not in has:
                 continue
             if not _same(has[field], value):
@@ -103,11 +130,25 @@ class Fold:
                 )
 
 
+def _grants(kept: Any) -> Any:
+    """Grants as entries tell them, "role" or "role@area", of grants as the table has them."""
+    it = _json(kept)
+    if not isinstance(it, list):
+        return it
+    return [_grant(one) if isinstance(one, dict) else one for one in it]
+
+
+def _grant(it: Mapping[str, Any]) -> str:
+    return f"{it.get('role')}@{it['area']}" if it.get("area") else str(it.get("role"))
+
+
+def _json(kept: Any) -> Any:
+    try:
+        return msgspec.json.decode(kept) if isinstance(kept, str) else kept
+    except msgspec.DecodeError:
+        return kept
+
+
 def _same(has: Any, value: Any) -> bool:
     """Whether a column has this value; a list or table may be kept as JSON text."""
-    if isinstance(has, str) and not isinstance(value, str):
-        try:
-            has = msgspec.json.decode(has)
-        except msgspec.DecodeError:
-            return False
-    return bool(has == value)
+    return bool(has == value or (not isinstance(value, str) and _json(has) == value))

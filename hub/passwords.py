@@ -12,7 +12,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from zxcvbn import zxcvbn
 
 from hub.clock import Clock, SystemClock
-from hub.ledger.entries import Note
+from hub.ledger.entries import Note, changed
 from hub.ledger.ledger import Ledger
 from hub.ledger.people import Person
 from hub.model import Words
@@ -110,7 +110,9 @@ async def add_person(
         must_change=must_change,
         subject=subject,
     )
-    body = {"did": "added", "grants": [write_grant(it) for it in grants], **(where or {})}
+    held = [write_grant(it) for it in grants]
+    told = {"full_name": full_name, "language": language, "grants": held, "disabled": False, "subject": subject}
+    body = {"did": "added", "grants": held, "changed": changed(None, told), **(where or {})}
     await ledger.people.add(person, Note("person", now, by, name, body=body))
 
 

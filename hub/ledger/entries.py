@@ -15,7 +15,9 @@ from hub.model import FINAL, AlarmChange, Command, Receipt
 ALARM, COMMAND, RECEIPT = "alarm", "command", "receipt"
 _SEALED = ("kind", "topic", "step", "final", "subject", "device", "by", "key", "body")
 START = ""  # what the first entry's hash is chained to
-SECRETS = frozenset({"password", "secret", "csrf"})  # fields whose value, even hashed, stands in no entry
+SECRETS = frozenset(
+    {"password", "secret", "csrf", "second", "recovery"}
+)  # fields whose value, even hashed, stands in no entry
 HIDDEN = "***"  # in its place: that it changed is told, to what it is not
 
 

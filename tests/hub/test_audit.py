@@ -22,9 +22,10 @@ from hub.ledger.inspection import TEXTS, inspecting
 from hub.ledger.people import Person, Token
 from hub.model import AlarmEvent, Device
 from hub.registry import compare, follow
+from hub.rights import Grant
 from tests.hub.ledger.samples import at, change, command
 
-WANG = Person("wang.min", "王敏", "$argon2id$…", ("viewer",), at(0))
+WANG = Person("wang.min", "王敏", "$argon2id$…", (Grant("viewer"),), at(0))
 PUMP = Device("ps-1", "东门泵站", "pump_station", "modbus+tcp://10.0.0.1:502/1", settings={"pumps": 3})
 ENTRIES = 7
 
@@ -275,7 +276,7 @@ async def peopled(site: Path) -> Path:
     ledger = await Ledger.open(url(site), ManualClock(at(10)))
     added = Note("person", at(10), "admin", WANG.name, body={"did": "added", "changed": changed(None, WANG)})
     await ledger.people.add(WANG, added)
-    token = Token("t1", "robot", WANG.name, "hash", ("viewer",), at(11))
+    token = Token("t1", "robot", WANG.name, "hash", (Grant("viewer"),), at(11))
     made = Note("token", at(11), WANG.name, "t1", body={"did": "made", "changed": changed(None, token)})
     await ledger.people.add_token(token, made)
     await follow(Site(site, HubFile(), {}, (), (PUMP,), {}, {"ps-1": "devices/pumps.toml"}), ledger.places, at(12))
@@ -291,16 +292,21 @@ def test_tables_that_say_what_the_entries_say_are_whole(peopled: Path):
     ("statement", "found"),
     [
         (
-            """UPDATE person SET roles = '["viewer", "admin"]'""",
-            """person "wang.min" › roles is '["viewer", "admin"]' in the table, and ['viewer'] by the entries""",
+            """UPDATE person SET grants = '[{"role": "viewer"}, {"role": "security_admin", "area": ""}]'""",
+            """person "wang.min" › grants is ['viewer', 'security_admin'] in the table, and ['viewer'] by""",
+        ),
+        (
+            """UPDATE person SET grants = '[{"role": "viewer", "area": "340299100000"}]'""",
+            """person "wang.min" › grants is ['viewer@340299100000'] in the table, and ['viewer'] by the entries""",
         ),
         ("UPDATE person SET disabled = 1", 'person "wang.min" › disabled is 1 in the table, and False by the entries'),
         (
-            "INSERT INTO person SELECT 'mallory', full_name, password, roles, language, disabled, created FROM person",
+            "INSERT INTO person (name, full_name, password, grants, language, disabled, created) "
+            "SELECT 'mallory', full_name, password, grants, language, disabled, created FROM person",
             'person "mallory" › is in the table, and no entry says that anybody added it',
         ),
         ("DELETE FROM person", 'person "wang.min" › is in no row, and entry 8 says that it is there'),
-        ("UPDATE token SET roles = '[\"admin\"]'", 'token "t1" › roles is '),
+        ("UPDATE token SET grants = '[\"admin\"]'", 'token "t1" › grants is '),
         ("UPDATE token SET person = 'admin'", 'token "t1" › person is '),
         ("UPDATE token SET id = 't2'", 'token "t2" › is in the table, and no entry says that anybody added it'),
         ("UPDATE device SET address = 'modbus+tcp://10.6.6.6:502/1'", 'device "ps-1" › address is '),
@@ -315,7 +321,7 @@ def test_a_row_that_was_changed_by_hand_without_an_entry_is_named(peopled: Path,
 
 async def test_changes_that_were_written_down_are_none(peopled: Path):
     ledger = await Ledger.open(url(peopled), ManualClock(at(20)))
-    after = replace(WANG, roles=("viewer", "admin"), disabled=True)
+    after = replace(WANG, grants=(Grant("viewer", "340299100000"), Grant("auditor")), disabled=True)
     body = {"did": "changed", "changed": changed(WANG, after)}
     await ledger.people.change(after, Note("person", at(20), "admin", WANG.name, body=body))
     await ledger.people.end_token("t1", Note("token", at(21), WANG.name, "t1", body={"did": "ended"}))
@@ -345,6 +351,30 @@ async def test_entries_from_before_there_was_before_and_after_are_compared_as_fa
     by_hand(site, "UPDATE person SET full_name = '李娜'")
     assert faults(site) == [
         "person \"wang.min\" › full_name is '李娜' in the table, and '王敏敏' by the entries (the last is 9)"
+    ]
+
+
+async def test_roles_of_before_there_were_grants_are_the_grants_that_they_became(site: Path):
+    ledger = await Ledger.open(url(site), ManualClock(at(10)))
+    became = (Grant("viewer"), Grant("system_admin"), Grant("security_admin"))
+    body = {"did": "added", "roles": ["viewer", "admin"]}
+    await ledger.people.add(replace(WANG, grants=became), Note("person", at(10), "", WANG.name, body=body))
+    await ledger.close()
+    assert faults(site) == []
+    by_hand(site, """UPDATE person SET grants = '[{"role": "system_admin", "area": ""}]'""")
+    (line,) = faults(site)
+    assert line.startswith("person \"wang.min\" › grants is ['system_admin'] in the table, and ['viewer', ")
+
+
+async def test_a_second_factor_that_was_taken_away_by_hand_is_named(peopled: Path):
+    ledger = await Ledger.open(url(peopled), ManualClock(at(20)))
+    note = Note("person", at(20), WANG.name, WANG.name, body={"did": "second factor set"})
+    await ledger.people.set_second(WANG.name, "sealed", ("code",), note)
+    await ledger.close()
+    assert faults(peopled) == []
+    by_hand(peopled, "UPDATE person SET second = ''")
+    assert faults(peopled) == [
+        'person "wang.min" › second factor is False in the table, and True by the entries (the last is 12)'
     ]
 
 
@@ -378,7 +408,7 @@ def test_nothing_is_written_and_no_file_made(site: Path, what: str):
 
 
 def test_a_ledger_of_another_revision_is_read_as_it_is(site: Path):
-    by_hand(site, "UPDATE alembic_version SET version_num = '999'", "ALTER TABLE person ADD COLUMN grants TEXT")
+    by_hand(site, "UPDATE alembic_version SET version_num = '999'", "ALTER TABLE person ADD COLUMN later TEXT")
     before = lies(site)
     assert audit(site, "verify") == 0
     assert lies(site) == before

@@ -6,13 +6,18 @@ from msgspec.structs import replace
 
 from hub.ledger import Person
 from hub.ledger.entries import HIDDEN, changed
+from hub.rights import Grant
 
-WANG = Person("wang.min", "王敏", "$argon2id$old", ("viewer",), datetime(2026, 6, 1, tzinfo=UTC))
+WANG = Person("wang.min", "王敏", "$argon2id$old", (Grant("viewer"),), datetime(2026, 6, 1, tzinfo=UTC))
+VIEWER = {"role": "viewer", "area": ""}
 
 
 def test_a_change_names_the_fields_that_differ_with_both_values():
-    after = replace(WANG, roles=("viewer", "admin"), full_name="王敏敏")
-    assert changed(WANG, after) == {"full_name": ["王敏", "王敏敏"], "roles": [["viewer"], ["viewer", "admin"]]}
+    after = replace(WANG, grants=(Grant("viewer"), Grant("auditor")), full_name="王敏敏")
+    assert changed(WANG, after) == {
+        "full_name": ["王敏", "王敏敏"],
+        "grants": [[VIEWER], [VIEWER, {"role": "auditor", "area": ""}]],
+    }
 
 
 def test_what_stays_is_not_told():
@@ -22,9 +27,9 @@ def test_what_stays_is_not_told():
 
 def test_what_came_has_nothing_before_and_what_went_nothing_after():
     came, went = changed(None, WANG), changed(WANG, None)
-    assert came["roles"] == [None, ["viewer"]]
+    assert came["grants"] == [None, [VIEWER]]
     assert came["created"] == [None, "2026-06-01T00:00:00Z"]
-    assert went["roles"] == [["viewer"], None]
+    assert went["grants"] == [[VIEWER], None]
 
 
 def test_a_secret_is_told_to_have_changed_and_never_what_it_is():
