@@ -54,7 +54,8 @@ def open_to_read(url: str) -> Engine:
     """
     it = _parse(url)
     if it.get_backend_name() != "sqlite":
-        return _engine(it, writes=False)
+        # One state of the database for the whole walk, and no way to write.
+        return _engine(it, writes=False).execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     file = Path(it.database or "").absolute()
     if not file.is_file():
         raise LedgerUnavailable(f"{it.database} › is not there. Name the folder of a site that has run")
