@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import stat
 import zipfile
 from datetime import timedelta
@@ -15,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hub.__main__ import main
-from hub.audit_export import LINES, SEAL, check, export
+from hub.audit_export import LINES, SEAL, check, export, sign
 from hub.clock import ManualClock
 from hub.contract import BadConfig
 from hub.ledger import Ledger, Note
@@ -23,6 +25,8 @@ from hub.ledger.inspection import inspecting
 from hub.seal import KEY_FILE, Seal, opened
 from tests.hub.ledger.samples import at, change
 from tests.hub.test_audit import by_hand, url
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture
@@ -136,8 +140,6 @@ def test_a_site_that_signs_what_never_was_breaks_the_chain(site: Path):
     file = exported(site)
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join([*lines[:2], lines[2].replace(b"sump", b"pump"), *lines[4:]]))
-    from hub.audit_export import sign
-
     manifest, _ = opened(file.with_name(file.name + ".seal").read_bytes())
     sign(file, Seal(site / "data"), "示范县", "audit", {"count": 10, "last": manifest["last"]})
     assert check(file, public(site))[2] == [
@@ -249,3 +251,19 @@ def test_a_folder_that_cannot_be_written_is_said(site: Path):
         export(
             ledger, site / "no" / "audit.zip", at(0), at(0) + timedelta(days=1), Seal(site / "data"), "county", at(0)
         )
+
+
+async def test_the_recipe_of_the_docs_gives_every_hash(site: Path):
+    """docs/audit.md › in Python: also for letters that JSON must escape."""
+    hostile = "".join(map(chr, [*range(1, 160), 0x2028, 0xFEFF, 0x1F600])) + '"\\/</script>'
+    ledger = await Ledger.open(url(site), ManualClock())
+    await ledger.append(Note("login", at(599), hostile, hostile, hostile, {"did": hostile, "n": 1.5e-7}))
+    await ledger.close()
+    recipe = re.search(r"```python\n(.*?)```", (DOCS / "audit.md").read_text("utf-8"), re.DOTALL)
+    assert recipe is not None
+    lines = exported(site).read_text("utf-8").split("\n")[:-1]
+    assert len(lines) == 11
+    for line in lines:
+        exec(recipe[1], {"json": json, "hashlib": hashlib, "line": line})
+    with pytest.raises(AssertionError):
+        exec(recipe[1], {"json": json, "hashlib": hashlib, "line": lines[3].replace("sump", "pump")})
