@@ -25,7 +25,7 @@ def deeds(demo_site: Site) -> None:
     admin = demo_site.person("admin")
     made = admin.post(
         "/people",
-        {"name": "li.na", "full_name": "Li Na", "password": "a-long-enough-one", "roles": ["viewer"]},
+        {"name": "li.na", "full_name": "Li Na", "password": "three lamps at night"},
     )
     assert made.status_code == 201, made.text
     admin.close()
