@@ -216,6 +216,8 @@ class Console(FastAPI):
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = message["headers"] = [*message.get("headers", ()), *pages.SECURITY]
+                if scope["scheme"] == "https":
+                    headers.append(pages.HSTS)
                 if not any(name == b"content-security-policy" for name, _ in headers):
                     headers.append(pages.NO_PAGE)
             await send(message)
@@ -234,7 +236,7 @@ class Console(FastAPI):
             if way is not None and (variable or "{" not in way.path):
                 scope["hot"] = way, variable
                 return await self._direct(scope, receive, send)
-        await super().__call__(scope, _bounded(receive), send)
+        await super().__call__(scope, _bounded(scope, receive), send)
 
     async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A hot route: through the gate and there."""
@@ -267,17 +269,22 @@ class Lane(APIRoute):
         return admitted
 
 
-def _bounded(receive: Receive) -> Receive:
-    """The request, as long as its body is not longer than MAX_BODY_BYTES."""
+def _bounded(scope: Scope, receive: Receive) -> Receive:
+    """The request, as long as its body is not longer than MAX_BODY_BYTES; what says that it is longer is not read."""
     taken = 0
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value[:20]) > MAX_BODY_BYTES:
+            taken = MAX_BODY_BYTES + 1
 
     async def at_most() -> Message:
         nonlocal taken
+        if taken > MAX_BODY_BYTES:
+            raise HTTPException(413, headers={"Connection": "close"})
         message = await receive()
         if message["type"] == "http.request":
             taken += len(message.get("body", b""))
             if taken > MAX_BODY_BYTES:
-                raise HTTPException(413)
+                raise HTTPException(413, headers={"Connection": "close"})
         return message
 
     return at_most
@@ -286,7 +293,7 @@ def _bounded(receive: Receive) -> Receive:
 @asynccontextmanager
 async def _lifespan(app: Console) -> AsyncIterator[None]:
     it: Desk = app.state.desk
-    jobs = [asyncio.create_task(_recheck(it)), asyncio.create_task(_forget(it))]
+    jobs = [asyncio.create_task(_recheck(it)), asyncio.create_task(_forget(it)), asyncio.create_task(_tell(it))]
     try:
         yield
     finally:
@@ -299,6 +306,11 @@ async def _lifespan(app: Console) -> AsyncIterator[None]:
 async def _recheck(it: Desk) -> None:
     """Another process (fieldhub user) may end a session; open streams shall feel it."""
     await _again(it, auth.RECHECK_S, lambda: it.gate.recheck(viewer.ticket for viewer in it.bus.viewers))
+
+
+async def _tell(it: Desk) -> None:
+    """What was refused too often to be noted each time."""
+    await _again(it, auth.NOTE_AGAIN_S, it.gate.tell_unnoted)
 
 
 async def _forget(it: Desk) -> None:

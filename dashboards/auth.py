@@ -28,7 +28,8 @@ MAX_TOKENS = 20  # of one person
 RECHECK_S = 30.0  # how long a change made by another process (fieldhub user) may take to be felt here
 MAX_KNOWN = 5_000  # sessions and tokens remembered between requests
 LONGEST_NAME = 64
-NOTE_AGAIN_S = 60.0  # the same refusal is noted so often at most
+NOTE_AGAIN_S = 60.0  # the same refusal is noted so often at most,
+NOTES_FROM_ONE = 60  # and of one address so many in that time: the next note says how many more there were
 
 COOKIE = "fieldhub"
 TOKEN_START = "fh_"
@@ -45,6 +46,7 @@ class Gate:
         self._clock = clock
         self._known: OrderedDict[bytes, Caller] = OrderedDict()  # digest of the secret -> who
         self._noted: dict[tuple[str, str, str], float] = {}
+        self._from_one: dict[str, tuple[float, int, int]] = {}  # address -> since when, notes, refusals not noted
 
     # ---- every request --------------------------------------------------------------------------------------------
 
@@ -215,16 +217,45 @@ class Gate:
         key, now = (why, name, address_of(scope)), self._clock.monotonic()
         if now - self._noted.get(key, -NOTE_AGAIN_S) < NOTE_AGAIN_S:
             return
+        note = self._refusal(why, name, scope, path=plain(scope["path"]), **more)
+        if note is None:
+            return
         if len(self._noted) >= MAX_KNOWN:
             self._noted.clear()
         self._noted[key] = now
-        note = self.login_note("refused", name, scope, why=why, path=plain(scope["path"]), **more)
         self._ledger.append(note).add_done_callback(lambda done: done.cancelled() or done.exception())
 
-    async def note(self, did: str, name: str, scope: Any, **more: str) -> None:
-        await self._ledger.append(self.login_note(did, name, scope, **more))
+    async def note_refusal(self, why: str, name: str, scope: Any, **more: str) -> None:
+        """Each of these is noted. Raises LedgerUnavailable."""
+        note = self._refusal(why, name, scope, **more)
+        if note is not None:
+            await self._ledger.append(note)
 
-    def login_note(self, did: str, name: str, scope: Any, **more: str) -> Note:
+    def _refusal(self, why: str, name: str, scope: Any, **more: str) -> Note | None:
+        """None when this address has had NOTES_FROM_ONE: it is counted, and the next one says how many there were."""
+        address, now = address_of(scope), self._clock.monotonic()
+        since, told, unnoted = self._from_one.pop(address, (now, 0, 0))
+        if now - since >= NOTE_AGAIN_S:
+            since, told = now, 0
+        if len(self._from_one) >= MAX_KNOWN:
+            self._from_one.clear()
+        if told >= NOTES_FROM_ONE:
+            self._from_one[address] = since, told, unnoted + 1
+            return None
+        self._from_one[address] = since, told + 1, 0
+        return self.login_note("refused", name, scope, why=why, **more, **({"unnoted": unnoted} if unnoted else {}))
+
+    async def tell_unnoted(self) -> None:
+        """Note how many refusals were not noted, for each address whose minute is over. Raises LedgerUnavailable."""
+        now = self._clock.monotonic()
+        over = {key: it for key, it in self._from_one.items() if now - it[0] >= NOTE_AGAIN_S}
+        for address, (_, _, unnoted) in over.items():
+            del self._from_one[address]
+            if unnoted:
+                body = {"did": "refused", "why": "many", "address": address, "unnoted": unnoted}
+                await self._ledger.append(Note("login", self._clock.now(), body=body))
+
+    def login_note(self, did: str, name: str, scope: Any, **more: str | int) -> Note:
         by = "" if did == "refused" else name
         body = {"did": did, **where_from(scope), **more}
         return Note("login", self._clock.now(), by, plain(name), body=body)

@@ -64,12 +64,12 @@ class Entrance:
             else:
                 self.throttle.end(name, address, succeeded)
         if person is None:
-            await self._gate.note("refused", name, scope, why="password")
+            await self._gate.note_refusal("password", name, scope)
             raise Problem("wrong_name_or_password")
         if excused:
             raise Problem("code_needed")
         if not succeeded:
-            await self._gate.note("refused", name, scope, why="code")
+            await self._gate.note_refusal("code", name, scope)
             raise Problem("wrong_code")
         return await self.open(person, "second" if person.second else "password", scope)
 
@@ -201,7 +201,7 @@ class Entrance:
         right = bool(self._setup) and compare_digest(_digest(code), self._setup)
         self.throttle.end(SETUP, address, right)
         if not right:
-            await self._gate.note("refused", name, scope, why="setup code")
+            await self._gate.note_refusal("setup code", name, scope)
             raise Problem("wrong_setup_code")
         used, self._setup = self._setup, b""  # at once: two at the same time would be two administrators
         made = False

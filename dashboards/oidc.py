@@ -25,7 +25,7 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboards.caller import address_of
+from dashboards.caller import address_of, plain
 from dashboards.desk import desk
 from dashboards.packed import ready
 from dashboards.problems import Problem
@@ -218,7 +218,7 @@ async def back(request: Request) -> Response:
         subject = await _provider(request).subject(state, asked.get("code", ""))
         person = await at.house.ledger.people.person_of(subject)
         if person is None or person.disabled:
-            await at.gate.note("refused", "", request.scope, why="openid", subject=subject[:200])
+            await at.gate.note_refusal("openid", "", request.scope, subject=plain(subject))
             raise Outside("unknown", f"nobody here is {subject!r} there")
         secret, _ = await at.entrance.open(person, "openid", request.scope)
     except Outside as outside:

@@ -43,6 +43,8 @@ SECURITY = [
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"x-frame-options", b"DENY"),
 ]
+# Over HTTPS: browsers that came once come no other way for a year.
+HSTS = (b"strict-transport-security", b"max-age=31536000")
 # What is no page runs nothing.
 NO_PAGE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 # A worker obeys the policy of its own file, not the page's: web/app/worker.js holds the live stream.

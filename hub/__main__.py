@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import errno
 import gc
 import logging
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from rules.load import Rules
 
 WRONG = 2  # exit code: a mistake of the author, said in words
-GRACEFUL_S = 2  # open event streams are given so long when the house closes
 
 
 class Refused(Exception):
@@ -215,15 +213,18 @@ async def _serve(site: Site, rules: Rules, listener: socket.socket, demo: Any = 
         gc.collect()
         gc.freeze()
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+        renewing = asyncio.ensure_future(server.keep_certificate())
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        hello = demo.hello(house) if demo is not None else await _hello(app, f"http://{_where(listener)}/")
+        scheme = "https" if site.hub.http.cert else "http"
+        hello = demo.hello(house) if demo is not None else await _hello(app, f"{scheme}://{_where(listener)}/")
         for line in hello:
             print(line, flush=True)
         waiting = asyncio.ensure_future(stop.wait())
         await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
         app.state.desk.bus.close()  # open streams end at once
+        renewing.cancel()
         server.should_exit = True
         await serving
         return 0 if stop.is_set() else 1
@@ -256,28 +257,11 @@ async def _open(kind: type[House], site: Site, rules: Rules, drivers: Any, demo:
 
 
 def _web(house: House, demo: Any) -> tuple[Any, Any]:
-    import uvicorn
-
+    from dashboards import door
     from dashboards.app import create_app
 
-    class Server(uvicorn.Server):
-        def install_signal_handlers(self) -> None:  # ours are in _serve
-            pass
-
-        def capture_signals(self) -> Any:
-            return contextlib.nullcontext()
-
     app = create_app(house, demo=demo)
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        lifespan="on",
-        timeout_graceful_shutdown=GRACEFUL_S,
-        server_header=False,
-        date_header=True,
-    )
-    return Server(config), app
+    return door.server(app, house.site.hub.http, house.site.folder), app
 
 
 # ---- demo ---------------------------------------------------------------------------------------------------------
@@ -330,6 +314,12 @@ def _user(args: argparse.Namespace) -> int:
     from hub.errands.user import user
 
     return user(args, lambda: read_site(args.dir, DRIVERS))
+
+
+def _cert(args: argparse.Namespace) -> int:
+    from hub.errands.cert import cert
+
+    return cert(args)
 
 
 def _audit(args: argparse.Namespace) -> int:
@@ -389,6 +379,7 @@ _COMMANDS = {
     "decode": _decode,
     "export": _export,
     "audit": _audit,
+    "cert": _cert,
     "fault": _fault,
 }
 

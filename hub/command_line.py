@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+SERVER_DAYS = 397  # browsers take no certificate that lives longer (hub/certificate.py)
+
 Command = Callable[[str, str, str], argparse.ArgumentParser]  # name, what it does, example
 
 
@@ -64,6 +66,12 @@ def _to_ask(command: Command) -> None:
                      help="ROLE, or ROLE@AREA for an area and all below it; may be given several times")  # fmt: skip
     sub.add_argument("--full-name", default="")
     sub.add_argument("--password-file", type=Path, help="instead of asking; - reads one line from standard input")
+    sub = command("cert", "Make a certificate for HTTPS, by an authority of the site's own.",
+                  "fieldhub cert my-county --name hub.county.example --name 10.0.4.2")  # fmt: skip
+    sub.add_argument("dir", type=Path)
+    sub.add_argument("--name", action="append", default=[], help="host name or address by which browsers reach the hub")
+    sub.add_argument("--days", type=_days, default=SERVER_DAYS, help=f"how long it is good; {SERVER_DAYS} at most")
+    sub.add_argument("--renew", action="store_true", help="make a new one by the same authority")
     sub = command("decode", "Read bytes of a protocol and say what they mean.",
                   'fieldhub decode modbus "01 03 02 01 F4 B8 53"')  # fmt: skip
     sub.add_argument("protocol", choices=["modbus"])
@@ -108,6 +116,12 @@ def _to_ask(command: Command) -> None:
 def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"{text} is not a port. Write a number from 1 to 65535, like 8420")
+    return int(text)
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= SERVER_DAYS:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of days. Write one from 1 to {SERVER_DAYS}")
     return int(text)
 
 

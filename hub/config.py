@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from ipaddress import ip_address
+from datetime import datetime
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -21,6 +22,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from msgspec import Struct, field
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from hub import certificate
+from hub.clock import SystemClock
 from hub.config_words import explain
 from hub.contract import BadConfig, DriverSpec
 from hub.mistakes import Mistakes, near, read_toml
@@ -32,6 +35,7 @@ _HOST = '"127.0.0.1" for this machine only, or "0.0.0.0" for the whole network'
 # What to write into a field, where pydantic knows only that something cannot be.
 _HUB_WRITE = {
     "name": '"示范县水务局", or one for each language: { zh-CN = "…", en = "…" }',
+    "plain": "true or false",
     "port": "a whole number from 1 to 65535, like 8420",
     "host": _HOST,
     "password_length": "a whole number from 8 to 64, like 10",
@@ -92,6 +96,28 @@ class HttpTable(Strict):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8420, ge=1, le=65535)
+    cert: str = ""  # a file of the site folder, PEM; with it the console speaks HTTPS
+    key: str = ""  # its private key
+    plain: bool = False  # others may reach it without TLS: a proxy that speaks it stands in front
+    proxies: list[str] = []  # addresses whose X-Forwarded-For and -Proto are believed
+
+    @field_validator("proxies")
+    @classmethod
+    def _are_addresses(cls, proxies: list[str]) -> list[str]:
+        for it in proxies:
+            try:
+                ip_network(it)
+            except ValueError:
+                raise ValueError(f'has "{it}", which is no address. Write some like "127.0.0.1"') from None
+        return proxies
+
+    @property
+    def loopback(self) -> bool:
+        """Whether nobody but this machine can reach it."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
     @field_validator("host")
     @classmethod
@@ -204,8 +230,13 @@ class _Row(Struct, Generic[It]):
     said: Mistakes
 
 
-def read_site(folder: Path, drivers: Mapping[str, DriverSpec], kinds: Collection[str] | None = None) -> Site:
-    """The site in `folder`. Raises BadConfig with every mistake of every file.
+def read_site(
+    folder: Path,
+    drivers: Mapping[str, DriverSpec],
+    kinds: Collection[str] | None = None,
+    now: datetime | None = None,
+) -> Site:
+    """The site in `folder`. Raises BadConfig with every mistake of every file. `now`: certificates must be valid then.
 
     `kinds`: the device kinds that rules are for; a device must be of one of those, or of one that a profile names.
     Without them kinds are not looked at.
@@ -214,6 +245,7 @@ def read_site(folder: Path, drivers: Mapping[str, DriverSpec], kinds: Collection
         raise BadConfig(f"{folder} › is not a folder. Make a site with: fieldhub init {folder}")
     mistakes = Mistakes()
     hub = _hub_file(folder, mistakes)
+    _check_http(hub.http, folder, now or SystemClock().now(), mistakes)
     options = _options(hub, folder, drivers, mistakes)
     areas, devices = _rows(folder, mistakes)
     _check_areas(areas)
@@ -258,6 +290,22 @@ def _hub_file(folder: Path, mistakes: Mistakes) -> HubFile:
         mistakes.extend(explain(error, "hub.toml", write=_HUB_WRITE))
         wrong = {item["loc"][0] for item in error.errors()}
         return HubFile.model_validate({key: table for key, table in tables.items() if key not in wrong})
+
+
+def _check_http(http: HttpTable, folder: Path, now: datetime, mistakes: Mistakes) -> None:
+    """Passwords go over no network in the clear, unless somebody has said that TLS is spoken in front."""
+    if bool(http.cert) != bool(http.key):
+        mistakes.add("hub.toml", "http", "has one of cert and key. Write both, as `fieldhub cert` says them")
+    elif http.cert:
+        for what in certificate.check(folder / http.cert, folder / http.key, now):
+            mistakes.add("hub.toml", "http", "cert", what)
+    elif not http.loopback and not http.plain:
+        mistakes.add(
+            "hub.toml",
+            "http",
+            f'host "{http.host}" would send passwords over the network in the clear. Make a certificate '
+            f"(fieldhub cert {folder} --name …), or write plain = true where a proxy in front speaks TLS",
+        )
 
 
 def _options(hub: HubFile, folder: Path, drivers: Mapping[str, DriverSpec], mistakes: Mistakes) -> Mapping[str, Any]:

@@ -289,11 +289,11 @@ class People:
 
 
 def _person(row: Row) -> Person:
-    return Person(**row | {"grants": _grants(row), "recovery": tuple(row["recovery"])})
+    return Person(**row | {"grants": _grants(row), "recovery": tuple(row["recovery"] or ())})
 
 
 def _grants(row: Row) -> tuple[Grant, ...]:
-    return tuple(Grant(it["role"], it["area"]) for it in row["grants"])
+    return tuple(Grant(it["role"], it["area"]) for it in row["grants"] or ())
 
 
 def _insert(connection: Connection, table: Table, it: Struct) -> None:

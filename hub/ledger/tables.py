@@ -112,13 +112,13 @@ person = Table(
     Column("language", Text, nullable=False),
     Column("disabled", Boolean, nullable=False),
     Column("created", Instant, nullable=False),
-    Column("grants", JSON, nullable=False, server_default=text("'[]'")),  # [{role, area}]; area "": the whole house
+    Column("grants", JSON),  # [{role, area}]; area "": the whole house
     Column("password_set", Instant),
     Column("must_change", Boolean, nullable=False, server_default=false()),  # the password, at the next log-in
     Column("second", Text, nullable=False, server_default=text("''")),  # the second factor's secret, sealed
     Column("subject", Text, nullable=False, server_default=text("''")),  # who they are at the OpenID provider
     Column("second_step", BigInteger, nullable=False, server_default=text("0")),  # the last that was used
-    Column("recovery", JSON, nullable=False, server_default=text("'[]'")),  # hashes of codes for a lost second factor
+    Column("recovery", JSON),  # hashes of codes for a lost second factor
 )
 
 session = Table(
@@ -145,7 +145,7 @@ token = Table(
     Column("created", Instant, nullable=False),
     Column("expires", Instant),
     Column("last_used", Instant),
-    Column("grants", JSON, nullable=False, server_default=text("'[]'")),
+    Column("grants", JSON),
 )
 
 area = Table(

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 from argon2 import PasswordHasher
 
+from dashboards import door
 from dashboards.app import Console, create_app
 from hub import passwords
 from hub.clock import Clock, SystemClock
-from hub.config import HubFile, SecurityTable, Site, Strict
+from hub.config import HttpTable, HubFile, SecurityTable, Site, Strict
 from hub.contract import Driver, DriverSpec, Finding, Hold, Intake
 from hub.house import House
 from hub.model import (
@@ -311,23 +311,25 @@ async def county(
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Any) -> AsyncIterator[str]:
+async def serving(
+    app: Any, http: HttpTable | None = None, folder: Path | None = None, limits: door.Limits | None = None
+) -> AsyncIterator[str]:
     """The application on a free port of loopback, by a real server in this event loop."""
     # Of protocol TCP by name: else asyncio does not know it for one, leaves Nagle on, and each answer takes 40 ms.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(512)
-        config = uvicorn.Config(app, log_level="critical", access_log=False, lifespan="on", timeout_graceful_shutdown=1)
-        server, leave = uvicorn.Server(config), asyncio.Event()
+        http = http or HttpTable(proxies=["127.0.0.1"])
+        more = {"log_level": "critical", "timeout_graceful_shutdown": 1}
+        server, leave = door.server(app, http, folder or Path(), limits, **more), asyncio.Event()
         server.main_loop = leave.wait  # type: ignore[assignment]  # not a look each tenth of a second
-        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
         task = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
             await asyncio.sleep(0.005)
             if task.done():
                 await task
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield f"{'https' if http.cert else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             leave.set()
             await task

@@ -17,7 +17,7 @@ _NOW = {"admin": ["system_admin", "security_admin"]}
 
 def upgrade() -> None:
     for table, key in (("person", "name"), ("token", "id")):
-        op.add_column(table, sa.Column("grants", sa.JSON(), nullable=False, server_default=sa.text("'[]'")))
+        op.add_column(table, sa.Column("grants", sa.JSON(), nullable=True))
         _to_grants(table, key)
         op.drop_column(table, "roles")
     op.add_column("person", sa.Column("password_set", sa.DateTime(timezone=True), nullable=True))
@@ -25,7 +25,7 @@ def upgrade() -> None:
     for column in ("second", "subject"):
         op.add_column("person", sa.Column(column, sa.Text(), nullable=False, server_default=sa.text("''")))
     op.add_column("person", sa.Column("second_step", sa.BigInteger(), nullable=False, server_default=sa.text("0")))
-    op.add_column("person", sa.Column("recovery", sa.JSON(), nullable=False, server_default=sa.text("'[]'")))
+    op.add_column("person", sa.Column("recovery", sa.JSON(), nullable=True))
     for column in ("address", "agent", "way"):
         op.add_column("session", sa.Column(column, sa.Text(), nullable=False, server_default=sa.text("''")))
 
