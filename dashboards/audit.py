@@ -127,5 +127,5 @@ def _origin(says: dict[str, Any]) -> dict[str, str] | None:
     """Where from, if it is known; older log-ins have it beside the rest."""
     told = says.get("origin")
     if not isinstance(told, dict):
-        told = {name: says[name] for name in ("address", "agent") if name in says and "did" in says}
+        told = {name: says[name] for name in Origin.__struct_fields__ if name in says and "did" in says}
     return {name: str(told.get(name, "")) for name in Origin.__struct_fields__} if told else None

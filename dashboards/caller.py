@@ -16,6 +16,8 @@ from hub.model import Device
 from hub.rights import Grant, Right, rights_of
 from hub.sight import Sight, View
 
+SESSION_LETTERS = 12  # of a session's id in an entry: enough to tell sessions apart, and the id is a hash already
+
 
 class Must(StrEnum):
     """What somebody has to do before they may do anything else."""
@@ -132,8 +134,14 @@ def agent_of(scope: Any) -> str:
 
 
 def where_from(scope: Any) -> dict[str, str]:
-    """For a note: from where somebody asked, and with what."""
-    return {"address": address_of(scope), "agent": agent_of(scope)}
+    """For a note: from where somebody asked, with what, and in which session or with which token."""
+    told = {"address": address_of(scope), "agent": agent_of(scope)}
+    who: Caller | None = scope.get("caller")
+    if who is not None and who.session is not None:
+        told["session"] = who.session.id[:SESSION_LETTERS]
+    if who is not None and who.token is not None:
+        told["token"] = who.token.id
+    return told
 
 
 def plain(text: str) -> str:

@@ -12,7 +12,7 @@ from hmac import compare_digest
 from typing import Any
 
 from dashboards.auth import Gate
-from dashboards.caller import Caller, address_of, agent_of, where_from
+from dashboards.caller import SESSION_LETTERS, Caller, address_of, agent_of, where_from
 from dashboards.problems import Problem
 from dashboards.throttle import Throttle
 from hub import second_factor
@@ -80,7 +80,9 @@ class Entrance:
         until = now + self._gate.rules.longest
         session = Session(digest, person.name, csrf, now, now, until, address_of(scope), agent_of(scope), way)
         try:
-            await self._people.open_session(session, self._gate.login_note("signed_in", person.name, scope, way=way))
+            short = digest[:SESSION_LETTERS]
+            note = self._gate.login_note("signed_in", person.name, scope, way=way, session=short)
+            await self._people.open_session(session, note)
         except LookupError:  # disabled while the password was checked
             raise Problem("wrong_name_or_password") from None
         return secret, self._gate.open(session, person)

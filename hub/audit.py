@@ -71,7 +71,9 @@ def verify(ledger: Inspection, known: Iterable[Known] = ()) -> Finding:
                 f"entry {told.tip[0] + 1} › and all after it are gone: the ledger ends at {told.tip[0]}, "
                 f"the tip is of entry {number}"
             )
-    tables = _Some(fold.differences({name: ledger.rows(name) for name in ("person", "token", "area", "device")}))
+    tables = _Some(
+        fold.differences({name: ledger.rows(name) for name in ("person", "session", "token", "area", "device")})
+    )
     told.faults += [*faults, *chain.told(), *tables.told()]
     told.notes += notes.told()
     return told

@@ -7,7 +7,9 @@ seen) cannot be compared.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -22,6 +24,10 @@ BECAME = {"admin": ("system_admin", "security_admin")}
 SECOND = {"second factor set": True, "second factor taken away": False}
 GONE = ("ended",)  # what an entry calls it when the row is there no more
 # What no entry tells whenever it changes.
+SHORTEST_SESSION = 8  # letters of a session's id that an entry must have to name one
+MAX_SESSIONS = 100_000  # newest log-ins that are remembered: a session lasts hours
+MAX_OLDER = 1_000  # of one person, by entries that named no session
+SAME = timedelta(seconds=5)  # between a session and the entry of its log-in, where that names no session
 UNTOLD = frozenset(
     {
         "created",
@@ -54,11 +60,15 @@ class Fold:
     def __init__(self) -> None:
         self._rows: dict[str, dict[str, _Row]] = {kind: {} for kind in KEYS}
         self._mentioned: set[str] = set()  # of the registry, in entries that said no more than that
+        self._sessions: dict[str, str] = {}  # first letters of a session's id -> whose it is
+        self._signed_in: dict[str, deque[datetime]] = {}  # of whom, by entries that named no session
 
     def take(self, it: Entry) -> None:
         """One more entry, in the order of their numbers."""
         if it.kind == "registry":
             return self._summary(it)
+        if it.kind == "login":
+            return self._log_in(it)
         if it.kind not in KEYS or not it.subject:
             return
         row = self._row(it.kind, it.subject, it.seq)
@@ -73,6 +83,17 @@ class Fold:
         if did in SECOND:
             row.fields["second factor"] = SECOND[did]
         row.gone = did in GONE
+
+    def _log_in(self, it: Entry) -> None:
+        if not isinstance(it.says, dict) or it.says.get("did") != "signed_in":
+            return
+        session = it.says.get("session")
+        if isinstance(session, str) and len(session) >= SHORTEST_SESSION:
+            self._sessions[session] = it.subject
+            if len(self._sessions) > MAX_SESSIONS:
+                del self._sessions[next(iter(self._sessions))]
+        else:
+            self._signed_in.setdefault(it.subject, deque(maxlen=MAX_OLDER)).append(it.at)
 
     def _summary(self, it: Entry) -> None:
         """What the registry changed. Older entries did not say to what: then nothing is known of these rows."""
@@ -91,6 +112,7 @@ class Fold:
 
     def differences(self, tables: Mapping[str, Rows]) -> Iterator[str]:
         """Each row that is not what the entries say, and what it ought to be."""
+        yield from self._strange_sessions(tables.get("session", ()))
         for kind, key in KEYS.items():
             there = {str(row[key]): row for row in tables.get(kind, ())}
             for name, row in there.items():
@@ -107,6 +129,18 @@ class Fold:
                 for name, told in self._rows[kind].items():
                     if name not in there and not told.gone:
                         yield f'{kind} "{name}" › is in no row, and entry {told.seq} says that it is there'
+
+    def _strange_sessions(self, rows: Rows) -> Iterator[str]:
+        """Sessions that nobody opened by signing in: whoever wrote one into the table is let in without a password."""
+        lengths = {len(it) for it in self._sessions}
+        for row in rows:
+            whose = {self._sessions.get(row["id"][:length]) for length in lengths} - {None}
+            short, made = row["id"][:12], _time(row["created"])
+            older = any(abs(at - made) < SAME for at in self._signed_in.get(row["person"], ()))
+            if not whose and not older:
+                yield f'session {short} of "{row["person"]}" › is in the table, and no entry says who signed in'
+            elif whose and row["person"] not in whose:
+                yield f'session {short} › is of "{row["person"]}" in the table, and of {whose} by the entries'
 
     def _unlike(self, kind: str, name: str, told: _Row, row: Mapping[str, Any]) -> Iterator[str]:
         has, must = dict(row), dict(told.fields)
@@ -140,6 +174,15 @@ def _grants(kept: Any) -> Any:
 
 def _grant(it: Mapping[str, Any]) -> str:
     return f"{it.get('role')}@{it['area']}" if it.get("area") else str(it.get("role"))
+
+
+def _time(kept: Any) -> datetime:
+    """A time of a side table: SQLite has it as text, in UTC."""
+    try:
+        at = kept if isinstance(kept, datetime) else datetime.fromisoformat(str(kept))
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _json(kept: Any) -> Any:

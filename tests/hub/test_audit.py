@@ -19,7 +19,7 @@ from hub.ledger import Ledger, Note
 from hub.ledger.database import open_to_read
 from hub.ledger.entries import START, changed, draft, seal
 from hub.ledger.inspection import TEXTS, inspecting
-from hub.ledger.people import Person, Token
+from hub.ledger.people import Person, Session, Token
 from hub.model import AlarmEvent, Device
 from hub.registry import compare, follow
 from hub.rights import Grant
@@ -375,6 +375,36 @@ async def test_a_second_factor_that_was_taken_away_by_hand_is_named(peopled: Pat
     by_hand(peopled, "UPDATE person SET second = ''")
     assert faults(peopled) == [
         'person "wang.min" › second factor is False in the table, and True by the entries (the last is 12)'
+    ]
+
+
+SESSION = Session("ab" * 32, WANG.name, "csrf", at(20), at(20), at(9000))
+
+
+async def signed_in(peopled: Path, **more: str) -> None:
+    ledger = await Ledger.open(url(peopled), ManualClock(at(20)))
+    body = {"did": "signed_in", "address": "10.0.4.2", **more}
+    await ledger.people.open_session(SESSION, Note("login", at(20), WANG.name, WANG.name, body=body))
+    await ledger.close()
+
+
+@pytest.mark.parametrize("more", [{"session": "ab" * 6}, {}], ids=["named by its entry", "by an older entry"])
+async def test_a_session_that_nobody_opened_is_named(peopled: Path, more: dict[str, str]):
+    await signed_in(peopled, **more)
+    assert faults(peopled) == []
+    by_hand(
+        peopled,
+        "INSERT INTO session (id, person, csrf, created, seen, expires) "
+        "SELECT 'cdcdcdcdcdcdcdcd', person, csrf, '2026-06-01 04:01:00.000000', seen, expires FROM session",
+    )
+    assert faults(peopled) == ['session cdcdcdcdcdcd of "wang.min" › is in the table, and no entry says who signed in']
+
+
+async def test_a_session_that_was_made_somebody_elses_is_named(peopled: Path):
+    await signed_in(peopled, session="ab" * 6)
+    by_hand(peopled, "UPDATE session SET person = 'admin'")
+    assert faults(peopled) == [
+        "session abababababab › is of \"admin\" in the table, and of {'wang.min'} by the entries"
     ]
 
 

@@ -136,6 +136,9 @@ class Person:
     def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
         return self._http.post(path, json=body, headers=headers)
 
+    def put(self, path: str, body: Any) -> httpx.Response:
+        return self._http.put(path, json=body)
+
     def command(self, device: str, action: str, key: str, because: str = "a test", **args: Any) -> httpx.Response:
         name = self.get(f"/devices/{device}")["name"]
         body = {"device": device, "action": action, "args": args, "because": because, "confirm": name}
