@@ -13,9 +13,11 @@ import pytest
 from msgspec.structs import replace
 
 from dashboards.audit import _entry
+from hub.audit import verify
 from hub.ledger import Note
 from hub.ledger import search as searching
 from hub.ledger.entries import chain, changed
+from hub.ledger.inspection import inspecting
 from tests.dashboards.county import County, county
 from tests.dashboards.test_api_commands import CONFIRMED, V1
 
@@ -163,3 +165,36 @@ async def test_a_body_that_is_no_object_does_not_hide_its_entry(here: County):
     for body in ("[1]", '"text"', "null", "{", ""):
         entry = (await here.house.ledger.entries(limit=1))[0]
         assert _entry(replace(entry, body=body))["seq"] == entry.seq
+
+
+async def test_whatever_people_do_leaves_a_ledger_that_is_whole(here: County):
+    """The tables beside the ledger are what the entries say after every kind of change: no false alarm."""
+    person = {"name": "li.qiang", "full_name": "李强", "password": "7 lange Worte im Wind", "language": "en"}
+    async with here.browser("system_admin") as admin, here.browser("security_admin") as security:
+        for answer in (
+            await admin.post(f"{V1}/people", json=person),
+            await admin.patch(f"{V1}/people/li.qiang", json={"full_name": '["=李强"]', "subject": "li@county"}),
+            await security.put(
+                f"{V1}/people/li.qiang/grants",
+                json={"grants": [{"role": "water_operator", "area": "341203100000"}, {"role": "viewer"}]},
+            ),
+            await admin.patch(f"{V1}/people/li.qiang", json={"password": "8 kurze Worte im Regen", "disabled": True}),
+            await admin.patch(f"{V1}/people/li.qiang", json={"disabled": False}),
+            await admin.post(f"{V1}/tokens", json={"title": "x", "days": 1}),
+        ):
+            assert answer.status_code in (200, 201), answer.text
+    async with here.browser() as browser:
+        made = (await browser.post(f"{V1}/tokens", json={"title": "robot", "days": 9})).json()
+        await browser.post(f"{V1}/tokens", json={"title": "stays", "days": 9})
+        await browser.delete(f"{V1}/tokens/{made['id']}")
+        await browser.post(f"{V1}/commands", json=CONFIRMED)
+    async with here.browser("viewer") as gone:
+        await gone.delete(f"{V1}/session")
+    async with here.browser("field_engineer") as one, here.browser("field_engineer") as other:
+        password = {"old": here.passwords["field_engineer"], "new": "9 andere Worte im Schnee"}
+        assert (await one.post(f"{V1}/session/password", json=password)).status_code == 204
+        assert (await other.get(f"{V1}/session")).status_code == 401
+    with inspecting(f"sqlite:///{here.house.ledger.place}") as ledger:
+        found = verify(ledger)
+    assert (found.faults, found.notes) == ([], [])
+    assert found.entries > 20
