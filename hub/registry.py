@@ -44,10 +44,16 @@ async def follow(site: Site, places: Places, now: datetime) -> Followed:
     return told
 
 
-def notes(changes: Iterable[Change], there: Iterable[Placed], now: datetime) -> list[Note]:
+def notes(
+    changes: Iterable[Change],
+    there: Iterable[Placed],
+    now: datetime,
+    by: str = "hub",
+    where: Mapping[str, Any] | None = None,
+) -> list[Note]:
     """An entry for each change: of kind "area" or "device", with what every field was and is (pure).
 
-    The fold of these is the registry: `fieldhub audit verify` compares.
+    The fold of these is the registry: `fieldhub audit verify` compares. So whoever changes the registry writes them.
     """
     known = {(type(row.it), _key(row.it)): row for row in there}
     told = []
@@ -59,8 +65,8 @@ def notes(changes: Iterable[Change], there: Iterable[Placed], now: datetime) -> 
             did, after = "changed" if row else "added", _fields(change.it, change.source, False)
         else:
             did, after = "retired", (before or {}) | {"retired": True}
-        body = {"did": did, "changed": changed(before, after)}
-        told.append(Note(noun.__name__.lower(), now, "hub", key, key if noun is Device else "", body))
+        body = {"did": did, "changed": changed(before, after), **(where or {})}
+        told.append(Note(noun.__name__.lower(), now, by, key, key if noun is Device else "", body))
     return told
 
 

@@ -5,8 +5,11 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from hub.ledger import Person
-from hub.ledger.entries import HIDDEN, changed
+from hub.ledger.entries import HIDDEN, as_alarm_change, as_command, as_receipt, changed, draft
+from hub.model import Origin
 from hub.rights import Grant
+
+from .samples import command
 
 WANG = Person("wang.min", "王敏", "$argon2id$old", (Grant("viewer"),), datetime(2026, 6, 1, tzinfo=UTC))
 VIEWER = {"role": "viewer", "area": ""}
@@ -36,3 +39,24 @@ def test_a_secret_is_told_to_have_changed_and_never_what_it_is():
     assert changed(WANG, replace(WANG, password="$argon2id$new")) == {"password": [HIDDEN, HIDDEN]}
     assert changed(None, WANG)["password"] == [None, HIDDEN]
     assert "argon2id" not in str(changed({"secret": "argon2id"}, {"secret": "argon2id2", "csrf": "argon2id"}))
+
+
+def test_what_was_written_before_origins_were_reads_as_it_did():
+    """Bodies as earlier commits wrote them, byte for byte."""
+    asked = as_command(
+        '{"id":"c1","device":"pump-7","action":"pump1.start","args":{},"asked_by":"wang.min","because":"",'
+        '"asked_at":"2026-06-01T04:00:00Z","deadline":"2026-06-01T04:01:00Z","key":""}'
+    )
+    assert (asked.asked_by, asked.origin) == ("wang.min", None)
+    told = as_receipt('{"command":"c1","stage":"cancelled","at":"2026-06-01T04:00:00Z","words":null,"last":true}')
+    assert (told.last, told.by, told.origin) == (True, "", None)
+    seen = as_alarm_change(
+        '{"alarm":"a1","event":"acknowledged","device":"pump-7","rule":"r","at":"2026-06-01T04:00:00Z",'
+        '"since":"2026-06-01T04:00:00Z","severity":2,"by":"li.na","note":"","say":{},"do":{},"facts":{}}'
+    )
+    assert (seen.by, seen.origin) == ("li.na", None)
+
+
+def test_an_origin_holds_what_is_known_and_nothing_else():
+    note = draft(replace(command("c1"), origin=Origin(address="10.0.4.2", session="3f9a2c10d2e4")))
+    assert '"origin":{"address":"10.0.4.2","session":"3f9a2c10d2e4"}' in note.body
