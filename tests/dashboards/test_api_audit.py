@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from hub.ledger.inspection import inspecting
 from tests.dashboards.county import County, county
 from tests.dashboards.test_api_commands import CONFIRMED, V1
 
+HOUSE = Path(__file__).resolve().parents[2]
 HOSTILE = [
     "<script>alert(1)</script>",
     "</script><img src=x onerror=alert(1)>",
@@ -198,3 +200,12 @@ async def test_whatever_people_do_leaves_a_ledger_that_is_whole(here: County):
         found = verify(ledger)
     assert (found.faults, found.notes) == ([], [])
     assert found.entries > 20
+
+
+def test_every_deed_that_is_written_has_its_words_on_the_page():
+    """Of notes: `"did": "…"` and the names given to the notes' makers, in the code as it is."""
+    code = "\n".join(path.read_text("utf-8") for room in ("hub", "dashboards") for path in (HOUSE / room).rglob("*.py"))
+    deeds = set(re.findall(r'"did": "([^"]+)"', code)) | set(re.findall(r'\b(?:login_)?note\("([a-z_ ]+)"', code))
+    words = json.loads((HOUSE / "dashboards/web/i18n/en.json").read_text("utf-8"))
+    assert {"signed_in", "grants set", "second factor taken away", "made"} <= deeds
+    assert [did for did in sorted(deeds) if f"audit.did.{did.replace(' ', '_')}" not in words] == []
