@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, structs
 
 from hub.clock import Clock
 from hub.clock_watch import ClockWatch
-from hub.config import Site
+from hub.config import HubFile, Site
 from hub.contract import Driver, DriverSpec, Judgement, Watcher
 from hub.dispatch import Dispatch
 from hub.guard import Check, Guard, Request
@@ -31,6 +33,7 @@ from hub.ledger.trouble import LedgerUnavailable
 from hub.model import Action, Alarm, Area, CommandRecord, Device, Nameplate, Origin, Reading, Words
 from hub.registry import follow
 from hub.rights import FAMILIES
+from hub.secrets import Secret
 from hub.sight import Sight
 from hub.slot import Slot
 from hub.supervise import Supervisor
@@ -134,7 +137,7 @@ class House:
         ledger_url: str = "",
         demo: bool = False,
     ) -> House:
-        """Everything but the drivers is up when this returns. Raises LedgerUnavailable, HistoryUnavailable."""
+        """Everything but the drivers is up then. Raises LedgerUnavailable, HistoryUnavailable, BadConfig."""
         async with AsyncExitStack() as opened:
             ledger = await open_ledger(site, clock, ledger_url)
             opened.push_async_callback(ledger.close)
@@ -304,10 +307,17 @@ class _HubHistory:
         self.offer = collector.offer
 
 
+def ledger_url(hub: HubFile, folder: Path) -> str:
+    """Where the ledger is: [ledger] url of hub.toml, or a file in data/. Raises BadConfig when it is not to be had."""
+    if hub.ledger.url:
+        return Secret(hub.ledger.url, folder, os.environ, "hub.toml › ledger › url").reveal()
+    return f"sqlite:///{folder / 'data' / 'ledger.sqlite'}"
+
+
 async def open_ledger(site: Site, clock: Clock, url: str = "") -> Ledger:
-    """The site's ledger, its folder made if need be (rights 0700). Raises LedgerUnavailable."""
+    """The site's ledger, its folder made if need be (rights 0700). Raises LedgerUnavailable, BadConfig."""
     try:
         site.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise LedgerUnavailable(f"{site.data} › cannot be made: {error.strerror}. Check the folder's rights") from None
-    return await Ledger.open(url or f"sqlite:///{site.data / 'ledger.sqlite'}", clock)
+    return await Ledger.open(url or ledger_url(site.hub, site.folder), clock)

@@ -13,6 +13,7 @@ from hub.clock import SystemClock
 from hub.config import hub_file
 from hub.contract import BadConfig
 from hub.export import Period
+from hub.house import ledger_url
 from hub.ledger.inspection import Inspection, inspecting
 from hub.ledger.trouble import LedgerUnavailable
 from hub.seal import Seal
@@ -28,7 +29,7 @@ def audit(args: argparse.Namespace) -> int:
         print(Seal(_data(args.dir)).public)
         return 0
     try:
-        with inspecting(args.url or f"sqlite:///{args.dir / 'data' / 'ledger.sqlite'}") as ledger:
+        with inspecting(args.url or ledger_url(hub_file(args.dir), args.dir)) as ledger:
             return _DO[args.what](args, ledger)
     except LedgerUnavailable as error:
         raise BadConfig(str(error)) from None
