@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -50,6 +51,7 @@ from dashboards.live import Bus
 from dashboards.metrics import Metrics
 from hub.house import House
 from hub.ledger.trouble import LedgerUnavailable
+from hub.logs import ID_FORM, request_id
 from hub.rights import Right
 from hub.secrets import Secret
 
@@ -207,6 +209,8 @@ class Console(FastAPI):
         if scope["type"] != "http":
             return await super().__call__(scope, receive, send)
         began, status = time.perf_counter(), 500
+        number = _number(scope)
+        request_id.set(number)  # each request is a task of its own
         if scope["method"] == "HEAD":  # as GET; the server leaves the body out
             scope = {**scope, "method": "GET", "head": True}
         scope["app"] = self
@@ -216,6 +220,7 @@ class Console(FastAPI):
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = message["headers"] = [*message.get("headers", ()), *pages.SECURITY]
+                headers.append((b"x-request-id", number.encode()))
                 if scope["scheme"] == "https":
                     headers.append(pages.HSTS)
                 if not any(name == b"content-security-policy" for name, _ in headers):
@@ -269,6 +274,14 @@ class Lane(APIRoute):
         return admitted
 
 
+def _number(scope: Scope) -> str:
+    """The request's id: as somebody in front has given it (X-Request-Id), or a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and ID_FORM.fullmatch(given := value.decode("latin-1")):
+            return str(given)
+    return secrets.token_hex(8)
+
+
 def _bounded(scope: Scope, receive: Receive) -> Receive:
     """The request, as long as its body is not longer than MAX_BODY_BYTES; what says that it is longer is not read."""
     taken = 0
@@ -279,12 +292,12 @@ def _bounded(scope: Scope, receive: Receive) -> Receive:
     async def at_most() -> Message:
         nonlocal taken
         if taken > MAX_BODY_BYTES:
-            raise HTTPException(413, headers={"Connection": "close"})
+            raise HTTPException(413)
         message = await receive()
         if message["type"] == "http.request":
             taken += len(message.get("body", b""))
             if taken > MAX_BODY_BYTES:
-                raise HTTPException(413, headers={"Connection": "close"})
+                raise HTTPException(413)
         return message
 
     return at_most

@@ -62,7 +62,7 @@ class Gate:
             if key == b"authorization":
                 bearer = value
             elif key == b"cookie":
-                cookie = cookie or _of_cookies(value)
+                cookie = cookie or _of_cookies(value, scope["scheme"])
             elif key == b"x-csrf-token":
                 csrf = value
         if bearer[:7].lower() == b"bearer ":
@@ -273,9 +273,11 @@ def _same(csrf: bytes, caller: Caller) -> bool:
     return caller.session is not None and compare_digest(csrf, caller.session.csrf.encode())
 
 
-def _of_cookies(header: bytes) -> bytes:
+def _of_cookies(header: bytes, scheme: str) -> bytes:
+    """Over HTTPS only the cookie that nobody but this host over HTTPS can have set."""
+    wanted = b"__Host-fieldhub" if scheme == "https" else b"fieldhub"
     for part in header.split(b";"):
         name, _, value = part.strip().partition(b"=")
-        if name in (b"fieldhub", b"__Host-fieldhub"):
+        if name == wanted:
             return value
     return b""

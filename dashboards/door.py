@@ -37,6 +37,7 @@ class Limits(Struct, frozen=True):
     stuck_s: float = 60.0  # an answer of which nothing is taken for so long is not worth keeping
     head_bytes: int = 32 * 1024
     headers: int = 100
+    pipelined: int = 16  # requests that one connection sends before the first is answered
     connections: int = 4_000
     from_one: int = 2_000  # of them from one address: five hundred desks behind one router, twice over
     silent_from_one: int = 200  # of those, that have not asked for anything yet
@@ -119,6 +120,8 @@ class Door(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        if len(self.pipeline) >= self._limits.pipelined:
+            self._turn_away(b"429 Too Many Requests")
         self._in_head, self._head_bytes = True, 0
         self._within(self._limits.head_s)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import logging
-import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from hub.guard import BadArgs
 from hub.historian.base import AskedTooMuch, HistoryUnavailable
 from hub.hub import NotLive
 from hub.ledger.trouble import LedgerUnavailable
+from hub.logs import request_id
 from hub.model import Words
 from hub.passwords import WeakPassword
 from hub.words import LANGUAGES, Catalogue
@@ -217,8 +217,11 @@ async def from_validation(request: Request, error: Exception) -> Response:
 
 
 async def from_bug(request: Request, error: Exception) -> Response:
-    """Our own fault: a number that stands in the log too, and nothing about the inside."""
-    number = secrets.token_hex(4)
+    """Our own fault: the request's id, which stands in the log too, and nothing about the inside."""
+    number = request_id.get()
+    if "bug" in request.scope:  # two layers of the framework bring it here
+        return answer(request, Problem("broken", {"number": number}))
+    request.scope["bug"] = number
     log.error("problem %s at %s %s", number, request.method, request.scope["path"], exc_info=error)
     return answer(request, Problem("broken", {"number": number}))
 

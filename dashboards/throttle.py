@@ -7,6 +7,7 @@ address from which many names fail is answered slowly, so that colleagues behind
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct
@@ -17,7 +18,8 @@ FREE_TRIES = 3  # mistakes that cost nothing
 FIRST_PAUSE_S = 1.0  # after one more; twice as long after each further one
 LONGEST_PAUSE_S = 300.0
 FORGOTTEN_AFTER_S = 1_800.0  # without another mistake
-MAX_REMEMBERED = 10_000  # pairs, and as many addresses; the oldest are forgotten first
+MAX_REMEMBERED = 10_000  # pairs, and as many addresses; the oldest with few mistakes are forgotten first
+LOOKED_AT = 200  # of the oldest, for one with few mistakes
 SUSPECT_AFTER = 20  # mistakes from one address, whatever the names
 SUSPECT_DELAY_S = 2.0  # every answer to such an address waits so long
 AT_ONCE = 4  # tries of one address that are looked at at the same time
@@ -80,9 +82,18 @@ class Throttle:
 def _tally(tallies: OrderedDict[Any, _Tally], key: Any, now: float) -> _Tally:
     it = tallies.get(key)
     if it is None or (now - it.last > FORGOTTEN_AFTER_S and not it.now):
+        if it is None and len(tallies) >= MAX_REMEMBERED:
+            _forget_one(tallies)
         it = tallies[key] = _Tally()
-        if len(tallies) > MAX_REMEMBERED:
-            tallies.popitem(last=False)
     tallies.move_to_end(key)
     it.last = now
     return it
+
+
+def _forget_one(tallies: OrderedDict[Any, _Tally]) -> None:
+    """The oldest with few mistakes: who floods the memory with new names wins no free tries at an old one."""
+    for key in islice(tallies, LOOKED_AT):
+        if tallies[key].mistakes < FREE_TRIES and not tallies[key].now:
+            del tallies[key]
+            return
+    tallies.popitem(last=False)

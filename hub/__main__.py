@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from hub.clock import SystemClock
 from hub.command_line import parser
 from hub.contract import BadConfig
+from hub.logs import configure
 
 if TYPE_CHECKING:
     from hub.config import Site
@@ -152,8 +153,10 @@ def _unknown_rules(site: Site, rules: Rules) -> list[str]:
 
 
 def _run(args: argparse.Namespace) -> int:
-    _log_to_stderr()
+    configure()
+    os.umask(0o077)  # what the hub writes is nobody else's
     site, rules, _ = _read(args.dir)
+    configure(site.hub.log.form, site.hub.log.level)
     http = site.hub.http
     listener = _listen(http.host, args.port or http.port, "--port" if args.port else "hub.toml › http")
     for name, host, port in _ports(site):
@@ -202,6 +205,7 @@ async def _serve(site: Site, rules: Rules, listener: socket.socket, demo: Any = 
     """The house and its console until a signal comes."""
     from drivers import DRIVERS
     from hub.house import House
+    from hub.notify_systemd import Systemd
 
     house = await _open(House, site, rules, DRIVERS, demo is not None)
     try:
@@ -214,6 +218,8 @@ async def _serve(site: Site, rules: Rules, listener: socket.socket, demo: Any = 
         gc.freeze()
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
         renewing = asyncio.ensure_future(server.keep_certificate())
+        systemd = Systemd()
+        alive = asyncio.ensure_future(systemd.keep(house.clock, lambda: house.running))
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -221,10 +227,13 @@ async def _serve(site: Site, rules: Rules, listener: socket.socket, demo: Any = 
         hello = demo.hello(house) if demo is not None else await _hello(app, f"{scheme}://{_where(listener)}/")
         for line in hello:
             print(line, flush=True)
+        systemd.tell("READY=1")
         waiting = asyncio.ensure_future(stop.wait())
         await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
         app.state.desk.bus.close()  # open streams end at once
+        systemd.tell("STOPPING=1")
         renewing.cancel()
+        alive.cancel()
         server.should_exit = True
         await serving
         return 0 if stop.is_set() else 1
@@ -270,6 +279,7 @@ def _web(house: House, demo: Any) -> tuple[Any, Any]:
 def _demo(args: argparse.Namespace) -> int:
     from hub.demo import Demo
 
+    os.umask(0o077)
     listener = _listen("127.0.0.1", args.port, "--port")
     with Demo(args.dir, args.port, args.calm) as demo:
         site, rules, _ = _read(args.dir)
@@ -314,6 +324,24 @@ def _user(args: argparse.Namespace) -> int:
     from hub.errands.user import user
 
     return user(args, lambda: read_site(args.dir, DRIVERS))
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from drivers import DRIVERS
+    from hub.config import read_site
+    from hub.errands.doctor import doctor
+
+    site = read_site(args.dir, DRIVERS)
+    doors = [("hub.toml › http", site.hub.http.host, site.hub.http.port)]
+    return doctor(args, site, [*doors, *((f"hub.toml › drivers.{n}", host, port) for n, host, port in _ports(site))])
+
+
+def _unit(args: argparse.Namespace) -> int:
+    from drivers import DRIVERS
+    from hub.config import read_site
+    from hub.errands.unit import unit
+
+    return unit(args, any(it.address.startswith("modbus+rtu:") for it in read_site(args.dir, DRIVERS).devices))
 
 
 def _cert(args: argparse.Namespace) -> int:
@@ -365,11 +393,6 @@ def _where(listener: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _log_to_stderr() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-
-
 _COMMANDS = {
     "init": _init,
     "check": _check,
@@ -380,6 +403,8 @@ _COMMANDS = {
     "export": _export,
     "audit": _audit,
     "cert": _cert,
+    "doctor": _doctor,
+    "unit": _unit,
     "fault": _fault,
 }
 

@@ -35,6 +35,7 @@ def parser(do: Mapping[str, Callable[[argparse.Namespace], int]]) -> argparse.Ar
         return sub
 
     _to_run(command)
+    _to_care(command)
     _to_ask(command)
     return top
 
@@ -66,12 +67,6 @@ def _to_ask(command: Command) -> None:
                      help="ROLE, or ROLE@AREA for an area and all below it; may be given several times")  # fmt: skip
     sub.add_argument("--full-name", default="")
     sub.add_argument("--password-file", type=Path, help="instead of asking; - reads one line from standard input")
-    sub = command("cert", "Make a certificate for HTTPS, by an authority of the site's own.",
-                  "fieldhub cert my-county --name hub.county.example --name 10.0.4.2")  # fmt: skip
-    sub.add_argument("dir", type=Path)
-    sub.add_argument("--name", action="append", default=[], help="host name or address by which browsers reach the hub")
-    sub.add_argument("--days", type=_days, default=SERVER_DAYS, help=f"how long it is good; {SERVER_DAYS} at most")
-    sub.add_argument("--renew", action="store_true", help="make a new one by the same authority")
     sub = command("decode", "Read bytes of a protocol and say what they mean.",
                   'fieldhub decode modbus "01 03 02 01 F4 B8 53"')  # fmt: skip
     sub.add_argument("protocol", choices=["modbus"])
@@ -111,6 +106,22 @@ def _to_ask(command: Command) -> None:
     sub.add_argument("--for", dest="for_s", type=_seconds, help="seconds; until cleared when left out")
     sub.add_argument("--pump", type=int, help="of a fault of one pump: which, from 1")
     sub.add_argument("--dir", type=Path, default=Path("demo-site"), help="the demo's site folder")
+
+
+def _to_care(command: Command) -> None:
+    sub = command("cert", "Make a certificate for HTTPS, by an authority of the site's own.",
+                  "fieldhub cert my-county --name hub.county.example --name 10.0.4.2")  # fmt: skip
+    sub.add_argument("dir", type=Path)
+    sub.add_argument("--name", action="append", default=[], help="host name or address by which browsers reach the hub")
+    sub.add_argument("--days", type=_days, default=SERVER_DAYS, help=f"how long it is good; {SERVER_DAYS} at most")
+    sub.add_argument("--renew", action="store_true", help="make a new one by the same authority")
+    sub = command("doctor", "Look at this machine and a site: what is wrong, and the line that mends it.",
+                  "fieldhub doctor my-county")  # fmt: skip
+    sub.add_argument("dir", type=Path)
+    sub = command("unit", "Print a systemd unit for a site, with everything shut that a hub does not need.",
+                  "fieldhub unit my-county --user fieldhub")  # fmt: skip
+    sub.add_argument("dir", type=Path)
+    sub.add_argument("--user", default="fieldhub", help="who the hub runs as (default: fieldhub)")
 
 
 def _port(text: str) -> int:

@@ -1,6 +1,6 @@
 """Reads the site folder, checks everything, reports every mistake at once.
 
-    hub.toml            [site] [http] [security] [openid] [drivers.NAME] [families] [armed]
+    hub.toml            [site] [http] [log] [ledger] [security] [openid] [drivers.NAME] [families] [armed]
     devices/*.toml      [[area]] and [[device]]
     profiles/*.toml     makes and models of this site (read by the drivers)
     rules/*.toml        rules of this site (read by rules/load.py)
@@ -11,40 +11,23 @@ A mistake is one line: file › place › what is wrong. What to write instead.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
-from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Generic, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct, field
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
 from hub import certificate
 from hub.clock import SystemClock
+from hub.config_tables import HUB_WRITE, HttpTable, HubFile, OpenIdTable, SecurityTable, Strict
 from hub.config_words import explain
 from hub.contract import BadConfig, DriverSpec
 from hub.mistakes import Mistakes, near, read_toml
 from hub.model import Area, Device, Nameplate
-from hub.rights import ROLES, Family
 
 ID_FORM = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-_HOST = '"127.0.0.1" for this machine only, or "0.0.0.0" for the whole network'
-# What to write into a field, where pydantic knows only that something cannot be.
-_HUB_WRITE = {
-    "name": '"示范县水务局", or one for each language: { zh-CN = "…", en = "…" }',
-    "plain": "true or false",
-    "port": "a whole number from 1 to 65535, like 8420",
-    "host": _HOST,
-    "password_length": "a whole number from 8 to 64, like 10",
-    "password_days": "days from 1 to 3650, or 0 for never",
-    "idle_minutes": "whole minutes from 5 to 1440, like 60",
-    "session_hours": "whole hours from 1 to 168, like 12",
-    "separate_powers": "true or false",
-    "families": 'what kinds are there for: sluice = "water" (water, fleet, broadcast, camera, other)',
-}
 _AREA_WRITE = {
     "code": 'the 12 digits of the administrative division: code = "340299100000"',
     "name": 'a name of 1 to 100 letters: name = "城关镇"',
@@ -59,126 +42,6 @@ _DEVICE_WRITE = {
     "area": 'the code of an area: area = "340299100000"',
     "settings": "what its profile wants to know: settings = { pumps = 3 }",
 }
-
-
-class Strict(BaseModel):
-    """Unknown keys are mistakes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SiteTable(Strict):
-    """[site]: how the house is called, and the time that people see."""
-
-    name: dict[str, str] | str = "FieldHub"
-    zone: str = "Asia/Shanghai"
-    language: str = "zh-CN"
-
-    @field_validator("zone")
-    @classmethod
-    def _known_zone(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError('is not a time zone. Write one like "Asia/Shanghai" or "UTC"') from None
-        return zone
-
-    @field_validator("language")
-    @classmethod
-    def _known_language(cls, language: str) -> str:
-        if language not in ("zh-CN", "en"):
-            raise ValueError('is not a language. Write "zh-CN" or "en"')
-        return language
-
-
-class HttpTable(Strict):
-    """[http]: where the console and the API listen."""
-
-    host: str = "127.0.0.1"
-    port: int = Field(default=8420, ge=1, le=65535)
-    cert: str = ""  # a file of the site folder, PEM; with it the console speaks HTTPS
-    key: str = ""  # its private key
-    plain: bool = False  # others may reach it without TLS: a proxy that speaks it stands in front
-    proxies: list[str] = []  # addresses whose X-Forwarded-For and -Proto are believed
-
-    @field_validator("proxies")
-    @classmethod
-    def _are_addresses(cls, proxies: list[str]) -> list[str]:
-        for it in proxies:
-            try:
-                ip_network(it)
-            except ValueError:
-                raise ValueError(f'has "{it}", which is no address. Write some like "127.0.0.1"') from None
-        return proxies
-
-    @property
-    def loopback(self) -> bool:
-        """Whether nobody but this machine can reach it."""
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
-
-    @field_validator("host")
-    @classmethod
-    def _can_be_a_host(cls, host: str) -> str:
-        if re.fullmatch(r"[0-9.]+", host) or ":" in host:
-            try:
-                ip_address(host)
-            except ValueError:
-                raise ValueError(f"is not an address. Write {_HOST}") from None
-        return host
-
-
-class SecurityTable(Strict):
-    """[security]: how people prove who they are."""
-
-    password_length: int = Field(default=10, ge=8, le=64)  # letters at least
-    password_days: int = Field(default=0, ge=0, le=3_650)  # a password must be changed after so long; 0: never
-    second_factor: list[str] = []  # roles that must have one
-    separate_powers: bool = False  # nobody may hold two of the three powers, or one of them and command devices
-    idle_minutes: int = Field(default=60, ge=5, le=1_440)  # a session ends after so long without a request
-    session_hours: int = Field(default=12, ge=1, le=168)  # and after so long in any case
-    two_people: dict[str, list[str]] = {}  # action -> devices (or "*") where a second person must agree
-
-    @field_validator("second_factor")
-    @classmethod
-    def _known_roles(cls, roles: list[str]) -> list[str]:
-        for role in roles:
-            if role not in ROLES:
-                raise ValueError(f'has "{role}", which is no role. Write some of: {", ".join(ROLES)}')
-        return roles
-
-
-class OpenIdTable(Strict):
-    """[openid]: the OpenID provider where people may sign in."""
-
-    issuer: str  # "https://id.county.example/realms/staff", as the provider writes it
-    client_id: str = Field(min_length=1)
-    client_secret: str = ""  # "env:NAME" or "file:PATH"; none for a public client
-    address: str  # of this console as browsers see it: "https://hub.county.example"
-    claim: str = "sub"  # which of the provider's words is a person's `subject`
-    title: dict[str, str] | str = "OpenID"  # on the log-in page
-    ca: str = ""  # a file with the provider's certificate authority, where it is not a public one
-
-    @field_validator("issuer", "address")
-    @classmethod
-    def _is_safe(cls, url: str) -> str:
-        if not re.fullmatch(r"https://[^/?#\s]+[^?#\s]*|http://(127\.0\.0\.1|localhost)(:\d+)?(/[^?#\s]*)?", url):
-            raise ValueError('is not a safe address. Write one that begins with "https://"')
-        return url
-
-
-class HubFile(Strict):
-    """hub.toml."""
-
-    site: SiteTable = SiteTable()
-    http: HttpTable = HttpTable()
-    security: SecurityTable = SecurityTable()
-    openid: OpenIdTable | None = None
-    drivers: dict[str, dict[str, Any]] = {}
-    families: dict[str, Family] = {}  # device kind -> what it is there for, besides those of hub/rights.py
-    armed: dict[str, list[str]] = {}  # rule -> the devices where it may ask for a hazardous command
 
 
 class AreaRow(Strict):
@@ -198,7 +61,7 @@ class DeviceRow(Strict):
     address: str = Field(min_length=1, max_length=200)
     profile: str = ""
     area: str = ""
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default_factory=dict)
 
 
 class Site(Struct, frozen=True):
@@ -216,6 +79,8 @@ class Site(Struct, frozen=True):
     def data(self) -> Path:
         return self.folder / "data"
 
+
+__all__ = ["HttpTable", "HubFile", "OpenIdTable", "SecurityTable", "Site", "Strict", "hub_file", "read_site"]
 
 It = TypeVar("It", Area, Device)
 
@@ -287,7 +152,7 @@ def _hub_file(folder: Path, mistakes: Mistakes) -> HubFile:
     try:
         return HubFile.model_validate(tables)
     except ValidationError as error:
-        mistakes.extend(explain(error, "hub.toml", write=_HUB_WRITE))
+        mistakes.extend(explain(error, "hub.toml", write=HUB_WRITE))
         wrong = {item["loc"][0] for item in error.errors()}
         return HubFile.model_validate({key: table for key, table in tables.items() if key not in wrong})
 

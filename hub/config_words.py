@@ -24,6 +24,7 @@ def explain(error: ValidationError, *place: str, write: Mapping[str, str] | None
     return list(lines)
 
 
+NOT_SAID_BACK = "secret"  # the kind of a mistake whose value may be a secret
 _FORMS = ("str", "dict[str,str]")  # pydantic's names of the forms that a field may have
 
 
@@ -39,6 +40,8 @@ def _what(item: Any, remedy: str) -> str:
         if kind.startswith(begin):
             return f"{shown} {what}. Write {remedy or usual.format(**limits)}"
     said = item["msg"].removeprefix("Value error, ")
+    if kind == NOT_SAID_BACK:
+        return str(said)
     return f"{said}{f'. Write {remedy}' if remedy else ''} (written: {_short(given)})"
 
 

@@ -19,6 +19,7 @@ from msgspec import Struct, field
 from hub.contract import Driver, Finding
 from hub.guard import Guard, Request
 from hub.hub import Hub, Member
+from hub.logs import command_id
 from hub.model import FINAL, Action, Command, CommandRecord, Origin, Proof, Quality, Receipt, Stage, Words
 from hub.quality import MAX_AHEAD_S
 from hub.slot import Slot
@@ -209,6 +210,7 @@ class Dispatch:
     # ---- the way down and back ------------------------------------------------------------------------------------
 
     async def _carry_out(self, errand: Errand) -> None:
+        command_id.set(errand.command.id)  # of this task, for the log
         command, clock = errand.command, self._hub.clock
         member = self._hub.members.get(command.device)
         driver = self._drivers.get(member.device.driver) if member else None
@@ -262,6 +264,7 @@ class Dispatch:
 
     async def _prove(self, errand: Errand, proof: Proof, answered: bool, doubt: Words | None = None) -> None:
         """Wait until a reading shows it, or say that none did. `doubt`: what the driver said in place of an answer."""
+        command_id.set(errand.command.id)
         clock = self._hub.clock
         left_s = errand.proof_by - clock.monotonic()
         self._await_proof(errand)

@@ -221,6 +221,11 @@ class House:
     def watch(self, watcher: Watcher) -> Callable[[], None]:
         return self.hub.watch(watcher)
 
+    @property
+    def running(self) -> bool:
+        """Whether the house's own jobs go on: what a watchdog wants to know. Drivers may be down, and it runs."""
+        return all(it.running for name, it in self.supervisor.health.items() if not name.startswith("driver "))
+
     def ready(self) -> tuple[bool, str]:
         """Whether work can be done now, and why not."""
         if not self.ledger.healthy:

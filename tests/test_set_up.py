@@ -115,6 +115,19 @@ def test_the_wheel_carries_the_rooms_byte_for_byte_and_reaches_for_nothing_far_a
     assert far == [], "a machine room has no internet: vendor what these fetch (dashboards/vendor.py)"
 
 
+def test_the_container_file_copies_what_is_there_and_runs_what_can_be_run():
+    text = (HOUSE / "docs/Containerfile").read_text("utf-8")
+    copied = [it for line in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.M) for it in line.split()]
+    assert set(ROOMS) <= set(copied)
+    assert all((HOUSE / it).exists() for it in copied), copied
+    assert "--require-hashes -r requirements/run.txt" in text
+    assert re.search(r"^USER fieldhub$", text, re.M)
+    known = set(re.findall(r"^    (\w+) ", run([sys.executable, "-m", "hub", "--help"], COLUMNS="100").stdout, re.M))
+    said = text + (HOUSE / "docs/operations.md").read_text("utf-8")
+    used = set(re.findall(r"bin/fieldhub (\w+)|`fieldhub (\w+)", said))
+    assert {it for pair in used for it in pair if it} <= known, known
+
+
 def lock_text(name: str) -> str:
     return (HOUSE / f"requirements/{name}.txt").read_text("utf-8")
 

@@ -26,6 +26,7 @@ def cert(args: argparse.Namespace) -> int:
     if not names:
         raise BadConfig("--name › is missing. Write how browsers reach this hub: --name hub.county.example")
     try:
+        folder.parent.mkdir(exist_ok=True, mode=0o700)
         certificate, key, authority = make(folder, names, args.days, SystemClock().now())
     except NotFit as wrong:
         raise BadConfig(*wrong.mistakes) from None

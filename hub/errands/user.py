@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import getpass
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ def user(args: argparse.Namespace, site: Callable[[], Site]) -> int:
     """Raises BadConfig."""
     if args.what != "list" and not args.name:
         raise BadConfig(f"user {args.what} › name the user: fieldhub user {args.dir} {args.what} wang.min")
+    os.umask(0o077)  # it may be the one that makes the ledger
     here = site()
     grants = [_grant(text, here) for text in args.role]
     if args.what in ("add", "grants") and not grants:

@@ -80,6 +80,13 @@ def migrations(connection: Connection) -> Config:
     return config
 
 
+def newest_revision() -> str:
+    """Of this program's migrations."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return ScriptDirectory.from_config(config).get_current_head() or ""
+
+
 def _upgrade(connection: Connection, place: str) -> None:
     config = migrations(connection)
     script = ScriptDirectory.from_config(config)

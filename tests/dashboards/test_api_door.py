@@ -166,7 +166,7 @@ async def test_a_hundred_megabytes_are_refused_without_being_kept(here: County):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     head = b"POST /api/v1/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     piece = b"x" * 65536
-    async with serving(here.app) as url:
+    async with serving(here.app, limits=door.Limits(body_s=3.0)) as url:
         said = await raw(url, head + b"Content-Length: 104857600\r\n\r\n")
         assert b" 413 " in said.partition(b"\r\n")[0]
         assert b"too_large" in said
