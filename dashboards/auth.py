@@ -15,6 +15,7 @@ from hmac import compare_digest
 from typing import Any
 
 from dashboards.caller import Caller, Rules, address_of, plain, where_from
+from dashboards.pace import Pace
 from dashboards.problems import Problem
 from hub.clock import Clock
 from hub.ledger.entries import Note
@@ -40,6 +41,7 @@ class Gate:
 
     def __init__(self, ledger: Ledger, clock: Clock, sight: Sight, rules: Rules) -> None:
         self.rules = rules
+        self.pace = Pace(clock)
         self._sight = sight
         self._ledger = ledger
         self._people: People = ledger.people
@@ -56,6 +58,8 @@ class Gate:
         `whole`: the right must be held for the whole house, because what is asked for is not of one area.
         """
         if right is Right.OPEN:
+            if scope["path"].startswith("/api/"):  # pages and their files lie in memory, and all of a county load them
+                self._not_too_fast(self.pace.stranger_waits_s(address_of(scope)))
             return None
         bearer = cookie = csrf = b""
         for key, value in scope["headers"]:
@@ -68,7 +72,7 @@ class Gate:
         if bearer[:7].lower() == b"bearer ":
             caller = await self._by_token(bearer[7:].strip(), scope)
         elif cookie:
-            caller = await self._by_session(cookie)
+            caller = await self._by_session(cookie, scope)
             if scope["method"] not in ("GET", "HEAD") and not _same(csrf, caller):
                 self.refused("csrf", caller.name, scope)
                 raise Problem("csrf")
@@ -91,9 +95,10 @@ class Gate:
         except Problem:
             return False
 
-    async def _by_session(self, secret: bytes) -> Caller:
+    async def _by_session(self, secret: bytes, scope: Any) -> Caller:
         digest = sha256(secret).digest()
         caller = self._known.get(digest)
+        self._keep_pace(caller, digest, scope)
         if caller is None or self._clock.monotonic() - caller.checked_s > RECHECK_S:
             caller = await self._read_session(digest)
         now = self._clock.now()
@@ -104,6 +109,16 @@ class Gate:
         assert caller.session is not None
         self._people.touch(caller.session.id, now)
         return caller
+
+    def _keep_pace(self, caller: Caller | None, digest: bytes, scope: Any) -> None:
+        """Raises Problem. Who is not known yet costs a read of the ledger, and counts as a stranger."""
+        pace = self.pace
+        self._not_too_fast(pace.caller_waits_s(digest) if caller else pace.stranger_waits_s(address_of(scope)))
+
+    @staticmethod
+    def _not_too_fast(wait_s: float) -> None:
+        if wait_s > 0:
+            raise Problem("slow_down", {"wait_s": wait_s}, headers={"Retry-After": str(int(wait_s) + 1)})
 
     async def _read_session(self, digest: bytes) -> Caller:
         found = await self._people.session(digest.hex())
@@ -119,6 +134,7 @@ class Gate:
     async def _by_token(self, secret: bytes, scope: Any) -> Caller:
         digest = sha256(secret).digest()
         caller = self._known.get(digest)
+        self._keep_pace(caller, digest, scope)
         if caller is None or self._clock.monotonic() - caller.checked_s > RECHECK_S:
             caller = await self._read_token(digest, secret, scope)
         now = self._clock.now()

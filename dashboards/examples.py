@@ -19,6 +19,25 @@ from dashboards.packed import Packed
 from dashboards.shape import encode
 from hub.rights import Right
 
+# What is null where there is none: no limit, no proof, nothing to say, no end, not yet.
+MAY_BE_NULL = {
+    *(
+        "low",
+        "high",
+        "proof",
+        "words",
+        "why",
+        "refusal",
+        "holds",
+        "stage",
+        "next",
+        "alarm",
+        "csrf",
+        "expires",
+        "idle_s",
+    ),
+    *("last_used", "returned_at", "acknowledged_at", "password_set", "step_ms", "received_at", "origin"),
+}
 OF_ANY_KIND = ("value", "limit", "becomes", "last_good")  # number, bool, text, place or null, by the point's kind
 
 
@@ -349,7 +368,15 @@ def of(method: str, path: str, right: Right, do: Callable[..., Any]) -> dict[str
     key = f"{method} {path}"
     status, _ = ANSWERS[key]
     head, _, rest = inspect.cleandoc(do.__doc__ or "").partition("\n\n")
-    problems = {422, 500, *PROBLEMS.get(key, ()), *(() if right is Right.OPEN else (401, 403))}
+    sent = method in ("POST", "PUT", "PATCH")
+    problems = {
+        422,
+        429,
+        500,
+        *((400, 413) if sent else ()),
+        *PROBLEMS.get(key, ()),
+        *(() if right is Right.OPEN else (401, 403)),
+    }
     answers: dict[int | str, Any] = {}  # the good one is put in by `document`: the framework would drop its nulls
     for number in sorted(problems):
         content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -439,4 +466,6 @@ def schema(example: Any) -> dict[str, Any]:
             return {"type": "object", "additionalProperties": True}
         case _:
             fields = {key: {} if key in OF_ANY_KIND else schema(it) for key, it in example.items()}
+            for key in fields.keys() & MAY_BE_NULL:
+                fields[key] = {"anyOf": [fields[key], {"type": "null"}]}
             return {"type": "object", "properties": fields, "required": list(example)}

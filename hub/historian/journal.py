@@ -38,7 +38,7 @@ CREATE TABLE damaged (id INTEGER PRIMARY KEY, n INTEGER, sum INTEGER, b BLOB, wh
 CREATE TABLE segment (
     id INTEGER PRIMARY KEY, level INTEGER NOT NULL, day INTEGER NOT NULL,
     t0 INTEGER NOT NULL, t1 INTEGER NOT NULL, n INTEGER NOT NULL, bytes INTEGER NOT NULL, file TEXT NOT NULL UNIQUE);
-"""
+"""  # nosec B608: numbers of this file
 
 
 class Segment(Struct, frozen=True):
