@@ -12,7 +12,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboards import examples_audit, examples_people
+from dashboards import examples_audit, examples_people, examples_registry
 from dashboards.desk import desk
 from dashboards.examples_people import Map
 from dashboards.packed import Packed
@@ -165,6 +165,7 @@ _JOB = {"name": "driver modbus", "running": True, "restarts": 0, "error": ""}
 ANSWERS: dict[str, tuple[int, Any]] = {
     **examples_people.ANSWERS,
     **examples_audit.ANSWERS,
+    **examples_registry.ANSWERS,
     "GET /api/v1/stream": (
         200,
         'id: 3f9a2c10.812\ndata: {"now":1795572087123,"s:ps-1":{…},"a:9f3a…":{…}}\n\n',
@@ -302,6 +303,7 @@ ANSWERS: dict[str, tuple[int, Any]] = {
 PROBLEMS: dict[str, tuple[int, ...]] = {
     **examples_people.PROBLEMS,
     **examples_audit.PROBLEMS,
+    **examples_registry.PROBLEMS,
     "GET /api/v1/stream": (503,),
     "GET /api/v1/devices/{device_id}": (404,),
     "GET /api/v1/devices/{device_id}/nameplate": (404,),

@@ -68,6 +68,7 @@ STATUS = {
     "name_is_taken": 409,
     "subject_is_taken": 409,
     "last_admin": 409,
+    "of_a_file": 409,
     "powers_are_apart": 409,
     "second_not_begun": 409,
     "second_is_wanted": 409,

@@ -259,8 +259,9 @@ async def _open(kind: type[House], site: Site, rules: Rules, drivers: Any, demo:
     from rules.book import Book
 
     try:
-        book = Book(rules, lambda device: site.plates[device.id])
-        return await kind.open(site, SystemClock(), book, drivers, demo=demo)
+        plates = dict(site.plates)  # those of devices that are adopted come in here
+        book = Book(rules, lambda device: plates[device.id])
+        return await kind.open(site, SystemClock(), book, drivers, demo=demo, plates=plates)
     except (LedgerUnavailable, HistoryUnavailable) as error:
         raise Refused(str(error)) from None
 

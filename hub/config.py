@@ -11,7 +11,7 @@ A mistake is one line: file › place › what is wrong. What to write instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -80,7 +80,17 @@ class Site(Struct, frozen=True):
         return self.folder / "data"
 
 
-__all__ = ["HttpTable", "HubFile", "OpenIdTable", "SecurityTable", "Site", "Strict", "hub_file", "read_site"]
+__all__ = [
+    "HttpTable",
+    "HubFile",
+    "OpenIdTable",
+    "SecurityTable",
+    "Site",
+    "Strict",
+    "check_device",
+    "hub_file",
+    "read_site",
+]
 
 It = TypeVar("It", Area, Device)
 
@@ -325,3 +335,31 @@ def _check_together(rows: list[_Row[Device]], drivers: Mapping[str, DriverSpec],
         for device, what in spec.together([row.it for row in mine.values()], options[name]):
             row = mine[id(device)]
             row.said.add(row.place, row.name, what)
+
+
+def check_device(
+    row: Mapping[str, Any],
+    others: Sequence[Device],
+    areas: Collection[str],
+    drivers: Mapping[str, DriverSpec],
+    options: Mapping[str, Any],
+) -> tuple[Device, Nameplate]:
+    """One device that comes while the house runs, checked as a row of a file. Raises BadConfig with every mistake.
+
+    `others`: the devices that are there, each known to be right by itself.
+    """
+    new = _row(Device, DeviceRow, dict(row), "registry", _row_name("device", row, "id", 1), _DEVICE_WRITE)
+    plates = _check_devices([new], set(areas), drivers, None)
+    for it in others:
+        if it.id == new.it.id:
+            new.said.add(new.place, new.name, "id", "this id is used already. Every device needs its own")
+        if new.it.address and it.address == new.it.address:
+            new.said.add(new.place, new.name, "address", f'"{it.address}" is also the address of "{it.id}"')
+    if not new.said:
+        like = [_Row(it, "", "", frozenset(), Mistakes()) for it in others if it.driver == new.it.driver]
+        _check_together([*like, new], drivers, options)
+        for row_of_another in like:
+            new.said.extend(f"{new.place} › {new.name} › {what.lstrip(' ›')}" for what in row_of_another.said)
+    if new.said:
+        raise BadConfig(*new.said)
+    return new.it, plates[new.it.id]

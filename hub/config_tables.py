@@ -133,7 +133,6 @@ class SecurityTable(Strict):
     separate_powers: bool = False  # nobody may hold two of the three powers, or one of them and command devices
     idle_minutes: int = Field(default=60, ge=5, le=1_440)  # a session ends after so long without a request
     session_hours: int = Field(default=12, ge=1, le=168)  # and after so long in any case
-    two_people: dict[str, list[str]] = {}  # action -> devices (or "*") where a second person must agree
 
     @field_validator("second_factor")
     @classmethod

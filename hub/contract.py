@@ -57,6 +57,13 @@ class Intake(Protocol):
         """What could not be read; shown on the console, never thrown away silently."""
         ...
 
+    def stranger(self, address: str, peer: str, raw: bytes) -> None:
+        """Somebody dialled in who is no device: `address` is what its device's would be, `peer` where it came from.
+
+        It is kept for somebody to adopt. Answer it nothing, and take nothing from it.
+        """
+        ...
+
 
 class Driver(Protocol):
     """A long-lived coroutine that serves all devices of one protocol, and the way back down to them."""

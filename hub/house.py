@@ -17,6 +17,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
+from hub.adoption import Adoption
 from hub.clock import Clock
 from hub.clock_watch import ClockWatch
 from hub.config import HubFile, Site
@@ -31,6 +32,7 @@ from hub.hub import Hub, Puzzle
 from hub.ledger.ledger import Ledger
 from hub.ledger.trouble import LedgerUnavailable
 from hub.model import Action, Alarm, Area, CommandRecord, Device, Nameplate, Origin, Reading, Words
+from hub.pending import Pending
 from hub.registry import follow
 from hub.rights import FAMILIES
 from hub.secrets import Secret
@@ -78,6 +80,7 @@ class Reception:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self.pending = Pending()
         self.rosters: dict[str, Roster] = {}
         self.take: Callable[[Sequence[Reading]], None] = hub.take  # the hot path: no call in between
 
@@ -89,6 +92,14 @@ class Reception:
 
     def puzzled_by(self, address: str, raw: bytes, why: Words) -> None:
         self._hub.puzzled_by(address, raw, why)
+
+    def stranger(self, address: str, peer: str, raw: bytes) -> None:
+        self.pending.heard(address, peer, raw, self._hub.clock.now())
+
+    def changed(self) -> None:
+        """Devices came, went or changed: drivers look at their rosters."""
+        for roster in self.rosters.values():
+            roster.change.set()
 
 
 class House:
@@ -103,6 +114,7 @@ class House:
         judgement: Judgement,
         drivers: Mapping[str, DriverSpec],
         demo: bool = False,
+        plates: dict[str, Nameplate] | None = None,
     ) -> None:
         self.site = site
         self.vault = Vault.open(site.data / "keys" / "vault.key")
@@ -122,6 +134,8 @@ class House:
         self.dispatch = Dispatch(self.hub, ledger, self.drivers, self.guard)
         self.supervisor = Supervisor(clock)
         self.reception = Reception(self.hub)
+        self.plates = plates if plates is not None else dict(site.plates)
+        self.adoption = Adoption(self.hub, ledger.places, site, drivers, self.plates, self.reception.pending)
         self.started_at = clock.now()
         self._names = {driver: spec.name for driver, spec in drivers.items()}
 
@@ -136,6 +150,7 @@ class House:
         drivers: Mapping[str, DriverSpec],
         ledger_url: str = "",
         demo: bool = False,
+        plates: dict[str, Nameplate] | None = None,
     ) -> House:
         """Everything but the drivers is up then. Raises LedgerUnavailable, HistoryUnavailable, BadConfig."""
         async with AsyncExitStack() as opened:
@@ -143,7 +158,7 @@ class House:
             opened.push_async_callback(ledger.close)
             historian = await EmbeddedHistorian.open(site.data / "history", clock)
             opened.push_async_callback(historian.close)
-            house = cls(site, clock, ledger, historian, judgement, drivers, demo)
+            house = cls(site, clock, ledger, historian, judgement, drivers, demo, plates)
             house.clock_watch.started(next(iter(await ledger.entries(limit=1)), None))
             registered = await follow(site, ledger.places, clock.now())
             if registered.retired:
@@ -153,6 +168,7 @@ class House:
             changes = await ledger.standing_alarm_changes()
             for device in sorted(site.devices, key=lambda it: (it.area, it.id)):
                 house.hub.adopt(device, site.plates[device.id])
+            await house.adoption.at_start((await ledger.places.load())[1])
             house.hub.restore(changes, house.holds.read())
             await house.dispatch.recover()
             opened.pop_all()
@@ -279,6 +295,24 @@ class House:
     async def request(self, ask: Request) -> CommandRecord:
         """Raises LookupError, BadArgs, LedgerUnavailable."""
         return await self.dispatch.request(ask)
+
+    async def put_device(self, device: Device, plate: Nameplate, by: str, where: Mapping[str, Any]) -> None:
+        """Let a device come, or be another than it was. Raises OfAFile, LedgerUnavailable."""
+        if device.id in self.hub.members:
+            await self._cancel_all(device.id, by)
+        await self.adoption.put(device, plate, by, where)
+        self.reception.changed()
+
+    async def retire_device(self, device: str, by: str, where: Mapping[str, Any]) -> None:
+        """Let a device go; its history stays. Raises OfAFile, LookupError, LedgerUnavailable."""
+        await self.adoption.retire(device, by, where)
+        self.reception.changed()
+        await self._cancel_all(device, by)
+
+    async def _cancel_all(self, device: str, by: str) -> None:
+        for record in self.dispatch.under_way():
+            if record.command.device == device and not record.final:
+                await self.dispatch.cancel(record.command.id, by)
 
     async def cancel(self, command: str, by: str, origin: Origin | None = None) -> CommandRecord | None:
         return await self.dispatch.cancel(command, by, origin)

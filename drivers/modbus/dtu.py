@@ -42,6 +42,7 @@ class Seat:
         self._offered: tuple[asyncio.Transport, bytes] | None = None
         self._link: Link | None = None
         self._came: deque[float] = deque(maxlen=FLAPS_AN_HOUR + 1)
+        self.host = ""  # where the last connection came from
 
     async def open(self) -> Link:
         if self._offered is None:
@@ -66,6 +67,12 @@ class Seat:
         now = self._clock.monotonic()
         self._came.append(now)
         return len(self._came) > FLAPS_AN_HOUR and now - self._came[0] < 3600
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether a connection is here and, for all that we know, lives."""
+        offered = self._offered is not None and not self._offered[0].is_closing()
+        return offered or (self._link is not None and not self._link.closed)
 
     def hang_up(self) -> None:
         if self._offered is not None:
@@ -176,6 +183,8 @@ class Listener:
         self._strangers[arrival] = said
         who = f"modbus+dtu:{said.id}/1" if said is not None else f"modbus+dtu:?{arrival.host}"
         self._intake.puzzled_by(who, held, Words("modbus.unknown_dtu", {"peer": arrival.host}))
+        if said is not None:
+            self._intake.stranger(who, arrival.host, held)
 
     def left(self, arrival: _Arrival) -> None:
         self._arriving.discard(arrival)
@@ -184,7 +193,12 @@ class Listener:
     def _seat(self, arrival: _Arrival, said: Registration) -> None:
         arrival.seated = True
         assert arrival.transport is not None
-        often = self.seats[said.id].take(arrival.transport, said)
+        seat = self.seats[said.id]
+        if seat.is_taken and seat.host != arrival.host:  # a new way through the network, or somebody who pretends
+            both = {"before": seat.host, "now": arrival.host}
+            self._intake.puzzled_by(f"modbus+dtu:{said.id}/1", said.raw, Words("modbus.claimed_twice", both))
+        seat.host = arrival.host
+        often = seat.take(arrival.transport, said)
         now = self._clock.monotonic()
         if often and now - self._told_flapping.get(said.id, -3600.0) >= 3600.0:
             self._told_flapping[said.id] = now

@@ -102,6 +102,10 @@ APART = {
     "GET /api/v1/areas",
     "POST /api/v1/alarms/acknowledge",
     "POST /api/v1/alarms/{alarm_id}/acknowledge",
+    "POST /api/v1/devices",
+    "POST /api/v1/devices/check",
+    "PATCH /api/v1/devices/{device_id}",
+    "POST /api/v1/devices/{device_id}/retire",
 }
 
 
@@ -189,6 +193,22 @@ async def test_each_power_sees_everything_and_commands_nothing(here: County, rol
 
 
 # ---- the rest of the table ------------------------------------------------------------------------------------------
+
+
+async def test_who_commissions_a_town_brings_changes_and_retires_devices_there_only(here: County):
+    new = {"id": "ps-new", "name": "新站", "kind": "pump_station", "address": "field:77", "profile": "test"}
+    async with here.browser(f"field_engineer@{EAST}") as browser:
+        for area, expected in ((WEST, 403), ("", 403), (VILLAGE, 201)):
+            checked = await browser.post(f"{V1}/devices/check", json={**new, "area": area})
+            made = await browser.post(f"{V1}/devices", json={**new, "area": area})
+            assert (checked.status_code, made.status_code) == (200 if expected == 201 else 403, expected), area
+        moved = await browser.patch(f"{V1}/devices/ps-new", json={"area": WEST})
+        assert (moved.status_code, moved.json()["code"]) == (403, "no_right"), "not out of one's own town either"
+        assert (await browser.patch(f"{V1}/devices/{THEIRS}", json={"name": "mine"})).status_code == 404
+        gone = await browser.post(f"{V1}/devices/{THEIRS}/retire", json={"confirm": "泵站 2"})
+        assert gone.status_code == 404
+        assert (await browser.post(f"{V1}/devices/ps-new/retire", json={"confirm": "新站"})).status_code == 204
+    assert "ps-new" not in here.house.hub.members
 
 
 async def test_a_stream_tells_a_town_of_its_own_devices_only(here: County):

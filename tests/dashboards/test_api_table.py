@@ -203,6 +203,17 @@ async def ask_about_devices(it: Asked, one: httpx.AsyncClient) -> None:
     assert (await it.ask(one, "POST", f"{V1}/demo/faults", json=fault))["faults"][0]["on"]
 
 
+async def ask_about_the_registry(it: Asked, one: httpx.AsyncClient, here: County) -> None:
+    here.house.reception.stranger("field:99", "10.1.4.17", b"860123456789012")
+    assert (await it.ask(one, "GET", f"{V1}/pending"))["pending"][0]["address"] == "field:99"
+    new = {"id": "ps-new", "name": "新站", "kind": "pump_station", "address": "field:99", "profile": "test"}
+    await it.ask(one, "POST", f"{V1}/devices/check", json=new)
+    await it.ask(one, "POST", f"{V1}/devices", json=new)
+    device, route = f"{V1}/devices/ps-new", f"{V1}/devices/{{device_id}}"
+    await it.ask(one, "PATCH", device, route, json={"address": "field:100"})
+    await it.ask(one, "POST", f"{device}/retire", f"{route}/retire", json={"confirm": "新站"})
+
+
 async def ask_about_commands(it: Asked, one: httpx.AsyncClient) -> None:
     wish = {"device": "ps-chengdong-1", "action": "pump1.start"}
     await it.ask(one, "POST", f"{V1}/commands/prepare", json=wish)
@@ -266,6 +277,7 @@ async def test_every_example_is_true(here: County):
     setup = {"code": code, "name": "first", "full_name": "First", "password": "the very first one"}
     async with here.browser("field_engineer") as one, here.browser(BOTH) as admin:
         await ask_about_devices(it, one)
+        await ask_about_the_registry(it, one, here)
         await ask_about_commands(it, one)
         await ask_about_alarms(it, one, first, second)
         await it.ask(one, "POST", f"{V1}/setup", json=setup)

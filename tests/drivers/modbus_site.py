@@ -46,6 +46,7 @@ class Intake:
         self.taken: list[Reading] = []
         self.latest: dict[tuple[str, str], Reading] = {}
         self.puzzles: list[tuple[str, bytes, Words]] = []
+        self.strangers: list[tuple[str, str, bytes]] = []
 
     def take(self, readings: Sequence[Reading]) -> None:
         self.taken.extend(readings)
@@ -61,6 +62,9 @@ class Intake:
 
     def puzzled_by(self, address: str, raw: bytes, why: Words) -> None:
         self.puzzles.append((address, raw, why))
+
+    def stranger(self, address: str, peer: str, raw: bytes) -> None:
+        self.strangers.append((address, peer, raw))
 
     def value(self, device: str, point: str) -> Any:
         reading = self.latest.get((device, point))
