@@ -15,7 +15,7 @@ export const grantWords = (it) => T(`role.${it.role}`) + (it.area ? ` (${areaNam
 const keyOf = (it) => `${it.role}@${it.area}`;
 
 /** Areas as one picks them, each below the one above it. @returns {[string, string][]} */
-function areaOptions() {
+export function areaOptions() {
   const told = /** @type {[string, string][]} */ ([]);
   const known = new Set(areas.value.map((it) => it.code));
   const add = (parent, depth) => {

@@ -21,6 +21,7 @@ const PAGES = [
   [/^\/station\/([^/]+)$/, () => from(import('./pages/station.js'), 'Station'), '/', ['id']],
   [/^\/point\/([^/]+)\/([^/]+)$/, () => from(import('./pages/point.js'), 'PointPage'), '/', ['id', 'point']],
   [/^\/alarms$/, () => from(import('./pages/alarms.js'), 'Alarms'), '/alarms', []],
+  [/^\/pending$/, () => from(import('./pages/pending.js'), 'Pending'), '/pending', []],
   [/^\/people$/, () => from(import('./pages/people.js'), 'People'), '/people', []],
   [/^\/system$/, () => from(import('./pages/system.js'), 'System'), '/system', []],
   [/^\/audit$/, () => from(import('./pages/audit.js'), 'Audit'), '/audit', []],
@@ -30,6 +31,7 @@ const PAGES = [
 const NAVIGATION = [
   ['/', 'overview'],
   ['/alarms', 'alarms'],
+  ['/pending', 'pending'],
   ['/people', 'people'],
   ['/system', 'system'],
   ['/audit', 'audit'],
@@ -73,7 +75,12 @@ function Page() {
 
 function Navigation() {
   const here = PAGES.find(([address]) => address.test(route.value.path))?.[2];
-  const closed = { '/demo': !site.value.demo || !may('commission'), '/people': !may('roll'), '/audit': !may('audit') };
+  const closed = {
+    '/demo': !site.value.demo || !may('commission'),
+    '/pending': !may('commission'),
+    '/people': !may('roll'),
+    '/audit': !may('audit'),
+  };
   const shown = NAVIGATION.filter(([url]) => !closed[url]);
   return html`
     <nav class="nav" aria-label=${T('nav.label')}>

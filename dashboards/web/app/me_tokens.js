@@ -71,7 +71,7 @@ function NewToken({ onMade }) {
     <form class="row wrap end" onSubmit=${onSubmit} aria-label=${T('tokens.new')}>
       <${Field} label=${T('tokens.for')} name="title" required maxlength="100"
         wrong=${mistake(problem, 'body.title')} />
-      <${Field} label=${T('tokens.days')} name="days" type="number" required min="1" max="365" value=${DAYS}
+      <${Field} label=${T('tokens.days')} name="days" type="number" required min="1" max="365" defaultValue=${DAYS}
         wrong=${mistake(problem, 'body.days')} />
       <fieldset class="choices-in-line"><legend class="small muted">${T('me.may')}</legend>
         ${session.value.grants.map((it, n) => html`

@@ -84,10 +84,10 @@ function About({ person, onChanged }) {
   };
   return html`
     <form class="col" onSubmit=${onSubmit}><h3>${T('people.about')}</h3>
-      <${Field} label=${T('people.full_name')} name="full_name" required value=${person.full_name}
+      <${Field} label=${T('people.full_name')} name="full_name" required defaultValue=${person.full_name}
         wrong=${mistake(problem, 'body.full_name')} />
       <${Select} label=${T('me.language')} name="speaks" value=${speaks} options=${languages()} onChange=${setSpeaks} />
-      <${Field} label=${T('people.subject')} name="subject" value=${person.subject} autocomplete="off"
+      <${Field} label=${T('people.subject')} name="subject" defaultValue=${person.subject} autocomplete="off"
         wrong=${mistake(problem, 'body.subject')} />
       <${Field} label=${T('people.new_password')} name="password" type="password" autocomplete="new-password"
         wrong=${mistake(problem, 'body.password')} />
