@@ -26,7 +26,7 @@ def test_the_life_of_a_person_from_the_first_password_to_the_second_factor(desk:
     admin.expected += ["422"]
     admin.get_by_test_id("add-person").click()
     dialog = admin.get_by_test_id("new-person")
-    dialog.locator("[name=name]").fill("li.na")
+    dialog.locator("[name=name]").fill("zhao.li")
     dialog.locator("[name=full_name]").fill(f"李娜 {HOSTILE}")
     dialog.locator("[name=password]").fill("short")
     dialog.get_by_role("button", name="添加", exact=True).click()
@@ -36,16 +36,16 @@ def test_the_life_of_a_person_from_the_first_password_to_the_second_factor(desk:
     expect(admin.get_by_test_id("person").locator("h2")).to_have_text(f"李娜 {HOSTILE}")
     expect(admin.get_by_test_id("save-grants")).to_have_count(0)  # what they may says somebody else
 
-    security = desk("/people?name=li.na", user="security")
+    security = desk("/people?name=zhao.li", user="security")
     security.locator("select[name=role]").select_option("water_operator")
     security.locator("select[name=area]").select_option("340299101000")
     security.locator(".row.end button").click()
     security.get_by_test_id("save-grants").click()
-    expect(security.get_by_test_id("person-li.na")).to_contain_text("水务值班 (东圩镇)")
+    expect(security.get_by_test_id("person-zhao.li")).to_contain_text("水务值班 (东圩镇)")
     expect(security.get_by_test_id("add-person")).to_have_count(0)
 
     page = desk("/", user="")
-    sign_in(page, "li.na", "three lamps at night")
+    sign_in(page, "zhao.li", "three lamps at night")
     page.get_by_test_id("must-password").wait_for()
     assert not violations(page)
     page.locator("[name=old]").fill("three lamps at night")
@@ -58,7 +58,7 @@ def test_the_life_of_a_person_from_the_first_password_to_the_second_factor(desk:
     secret = second_factor(page, "another four words here")
     again = desk("/", user="")
     again.expected += ["401"]
-    sign_in(again, "li.na", "another four words here")
+    sign_in(again, "zhao.li", "another four words here")
     expect(again.locator("[name=code]")).to_be_focused()
     assert not violations(again)
     again.locator("[name=code]").fill("000000")

@@ -197,7 +197,7 @@ def test_a_port_or_a_host_that_cannot_be(site: Path) -> None:
     for command in (("run", str(site)), ("demo", "--dir", str(site / "demo"))):
         said = refused(*command, "--port", "99999")[-1]
         assert said.endswith("argument --port: 99999 is not a port. Write a number from 1 to 65535, like 8420")
-    (site / "hub.toml").write_text('[http]\nhost = "192.0.2.1"\n', "utf-8")  # of nobody: RFC 5737
+    (site / "hub.toml").write_text('[http]\nhost = "192.0.2.1"\nplain = true\n', "utf-8")  # of nobody: RFC 5737
     assert refused("run", str(site)) == [
         "hub.toml › http › 192.0.2.1:8420 cannot be used: Cannot assign requested address. "
         'Write an address of this machine as host: "127.0.0.1", or "0.0.0.0" for all that it has'
