@@ -5,6 +5,7 @@
 #   make bench ONLY=...     the numbers we promise; never part of the tests
 #   make lint               style and types alone
 #   make lock UPGRADE=1     write requirements/*.txt anew (UPGRADE=1: newest within the ranges)
+#   make vulnerable         ask the internet whether a locked package has a known hole (where there is one)
 #   make clean              take away everything that was made here
 
 PORT    ?= 8420
@@ -29,7 +30,7 @@ TEST_STAMP := $(VENV)/.test-$(call sum_of,pyproject.toml $(LOCKS))
 install_lock = $(PIP) install --require-hashes -r $(1)
 install_ours = $(PIP) install --no-deps --no-build-isolation --editable .
 
-.PHONY: demo test bench lint lock clean
+.PHONY: demo test bench lint lock vulnerable clean
 .DEFAULT_GOAL := demo
 
 demo: $(RUN_STAMP)
@@ -53,6 +54,10 @@ lock: $(PY)
 	@$(PIP) install 'pip-tools>=7.5,<8'
 	$(call compile,run)
 	$(call compile,test,--extra test)
+
+vulnerable: $(PY)
+	@$(PIP) install 'pip-audit>=2.10,<3'
+	$(PY) -m pip_audit --require-hashes --disable-pip -r requirements/run.txt
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results

@@ -376,6 +376,7 @@ def of(method: str, path: str, right: Right, do: Callable[..., Any]) -> dict[str
         429,
         500,
         *((400, 413) if sent else ()),
+        *((404,) if "{" in path else ()),  # what is written there may be no such thing, or no part of an address
         *PROBLEMS.get(key, ()),
         *(() if right is Right.OPEN else (401, 403)),
     }

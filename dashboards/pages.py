@@ -11,6 +11,7 @@ from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -79,7 +80,7 @@ class Pages:
         self.index = self._index(files.pop("index.html", b"").decode("utf-8"))
         self._files = {
             f"{self.assets}/{name}": Packed(
-                body, TYPES[Path(name).suffix], FOREVER, (WORKER if name.endswith(".js") else NO_PAGE,)
+                _small(name, body), TYPES[Path(name).suffix], FOREVER, (WORKER if name.endswith(".js") else NO_PAGE,)
             )
             for name, body in files.items()
         }
@@ -112,6 +113,11 @@ async def page(request: Request) -> Response:
     if index is None or is_file or path.startswith(("/api/", "/assets/")):
         raise Problem("not_found", {"path": path})
     return await index.answer(request)
+
+
+def _small(name: str, body: bytes) -> bytes:
+    """A file as it is sent: the spaces of texts are for people who edit them."""
+    return msgspec.json.encode(msgspec.json.decode(body)) if name.startswith("i18n/") else body
 
 
 def _hash(script: str) -> str:

@@ -145,7 +145,7 @@ def test_the_page_is_for_those_with_the_right(desk: Desk):
     expect(desk("/", user="auditor").locator(".nav a[href='/audit']")).to_have_count(1)
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("width", [WIDTHS[0], WIDTHS[3]])
 def test_it_fits_every_screen_with_an_entry_open(desk: Desk, width: int):
     page = opened(desk, "?kind=login", size={"width": 1440, "height": 900})
     page.get_by_test_id("audit-row").first.click()
