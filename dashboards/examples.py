@@ -15,6 +15,7 @@ from starlette.responses import Response
 from dashboards import examples_audit, examples_people, examples_registry
 from dashboards.desk import desk
 from dashboards.examples_people import Map
+from dashboards.examples_registry import DEVICE
 from dashboards.packed import Packed
 from dashboards.shape import encode
 from hub.rights import Right
@@ -49,14 +50,6 @@ _SENTENCE = {
     "text": {"zh-CN": "已 42 秒没有数据（应每 10 秒一次）", "en": "no reading for 42 s (expected every 10 s)"},
 }
 _STATE = {"at_ms": 1795572087123, "v": [2.48, "running", True], "q": [2, 2, 2]}
-_DEVICE = {
-    "id": "ps-chengdong-1",
-    "name": "城东一号泵站",
-    "kind": "pump_station",
-    "area": "341203100000",
-    "profile": "generic-3-pumps",
-    "driver": "modbus",
-}
 _READING = {
     "point": "inlet.level",
     "value": 2.48,
@@ -200,8 +193,8 @@ ANSWERS: dict[str, tuple[int, Any]] = {
         },
     ),
     "GET /api/v1/areas": (200, {"areas": [_AREA]}),
-    "GET /api/v1/devices": (200, {"devices": [_DEVICE], "next": None}),
-    "GET /api/v1/devices/{device_id}": (200, {**_DEVICE, "readings": [_READING]}),
+    "GET /api/v1/devices": (200, {"devices": [DEVICE], "next": None}),
+    "GET /api/v1/devices/{device_id}": (200, {**DEVICE, "readings": [_READING]}),
     "GET /api/v1/devices/{device_id}/latest": (200, {"device": "ps-chengdong-1", "readings": [_READING]}),
     "GET /api/v1/devices/{device_id}/nameplate": (
         200,
@@ -231,7 +224,7 @@ ANSWERS: dict[str, tuple[int, Any]] = {
     "POST /api/v1/commands/prepare": (
         200,
         {
-            "device": _DEVICE,
+            "device": DEVICE,
             "action": _ACTION,
             "args": Map(),
             "confirm": "城东一号泵站",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 _TIME = "2026-11-25T02:01:27.123Z"
-_DEVICE = {
+DEVICE = {
     "id": "ps-chengdong-1",
     "name": "城东一号泵站",
     "kind": "pump_station",
@@ -24,9 +24,9 @@ _STRANGER = {
 
 ANSWERS: dict[str, tuple[int, Any]] = {
     "GET /api/v1/pending": (200, {"pending": [_STRANGER]}),
-    "POST /api/v1/devices": (201, _DEVICE),
-    "POST /api/v1/devices/check": (200, _DEVICE),
-    "PATCH /api/v1/devices/{device_id}": (200, _DEVICE),
+    "POST /api/v1/devices": (201, DEVICE),
+    "POST /api/v1/devices/check": (200, DEVICE),
+    "PATCH /api/v1/devices/{device_id}": (200, DEVICE),
     "POST /api/v1/devices/{device_id}/retire": (204, None),
 }
 PROBLEMS: dict[str, tuple[int, ...]] = {

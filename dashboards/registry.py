@@ -19,7 +19,7 @@ from dashboards.problems import Problem
 from dashboards.shape import encode
 from hub.adoption import OfAFile
 from hub.contract import BadConfig
-from hub.model import Device, Nameplate
+from hub.model import Device
 from hub.rights import Right
 
 FIELDS = ("id", "name", "kind", "address", "profile", "area", "settings")
@@ -95,16 +95,16 @@ async def pending(request: Request) -> Response:
 
 async def check(request: Request, it: NewDevice) -> Response:
     """What adopting this would make, and what is wrong with it; nothing is changed. 422 names every mistake."""
-    made, _ = _checked(request, it.model_dump(), "")
+    made = _checked(request, it.model_dump(), "")
     need(request, Right.COMMISSION, made)
     return json(encode(shape.device(made)))
 
 
 async def adopt(request: Request, it: NewDevice) -> Response:
     """Take a device in; it is polled, watched by the rules and shown at once. 422 names every mistake."""
-    made, plate = _checked(request, it.model_dump(), "")
+    made = _checked(request, it.model_dump(), "")
     need(request, Right.COMMISSION, made)
-    await _put(request, made, plate)
+    await _put(request, made, "")
     return json(encode(shape.device(made)), 201)
 
 
@@ -116,10 +116,10 @@ async def replace(request: Request, device_id: DeviceId, it: OtherDevice, dry_ru
     before = device(request, device_id)
     need(request, Right.COMMISSION, before)
     row = {name: getattr(before, name) for name in FIELDS} | it.model_dump(exclude_none=True)
-    made, plate = _checked(request, row, before.id)
+    made = _checked(request, row, before.id)
     need(request, Right.COMMISSION, made)
     if not dry_run:
-        await _put(request, made, plate)
+        await _put(request, made, before.id)
     return json(encode(shape.device(made)))
 
 
@@ -140,9 +140,9 @@ async def retire(request: Request, device_id: DeviceId, it: Farewell) -> Respons
     return ready(b"", [], 204)
 
 
-def _checked(request: Request, row: Mapping[str, Any], instead_of: str) -> tuple[Device, Nameplate]:
+def _checked(request: Request, row: Mapping[str, Any], instead_of: str) -> Device:
     try:
-        return desk(request).house.adoption.check(row, instead_of)
+        return desk(request).house.adoption.check(row, instead_of)[0]
     except BadConfig as bad:
         raise _mistaken(bad) from None
 
@@ -158,10 +158,10 @@ def _where(line: str) -> str:
     return next((f"body.{it}" for it in parts[2:3] if it.partition(".")[0] in FIELDS), "body")
 
 
-async def _put(request: Request, made: Device, plate: Nameplate) -> None:
+async def _put(request: Request, made: Device, instead_of: str) -> None:
     who = caller(request)
     try:
-        await desk(request).house.put_device(made, plate, who.name, where_from(request.scope))
+        await desk(request).house.put_device(made, instead_of, who.name, where_from(request.scope))
     except BadConfig as bad:
         raise _mistaken(bad) from None
     except OfAFile as of:

@@ -6,18 +6,21 @@ controller in the cabinet has the id of the old one, and an id that was retired 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from msgspec import structs
 
 from hub.config import Site, check_device
 from hub.contract import BadConfig, DriverSpec
 from hub.hub import Hub
 from hub.ledger.entries import Note
-from hub.ledger.places import Change, Placed, Places, Put, Retire
+from hub.ledger.places import Placed, Places, Put, Retire
 from hub.model import Area, Device, Nameplate
 from hub.pending import Pending
-from hub.registry import FILE, notes
+from hub.registry import notes
 
 log = logging.getLogger("fieldhub.adoption")
 
@@ -48,6 +51,7 @@ class Adoption:
         self._drivers = drivers
         self._plates = plates  # of every device: the rules' book looks here
         self._pending = pending
+        self._one_by_one = asyncio.Lock()
 
     def check(self, row: Mapping[str, Any], instead_of: str = "") -> tuple[Device, Nameplate]:
         """The device that the row describes. Raises BadConfig: every mistake, as `fieldhub check` says it.
@@ -57,34 +61,36 @@ class Adoption:
         others = [it.device for it in self._hub.members.values() if it.device.id != instead_of]
         return check_device(row, others, self._hub.areas, self._drivers, self._site.options)
 
-    def file_of(self, device: str) -> str:
-        """The file that it stands in; "" when it was made by hand."""
-        return self._site.files.get(device, "")
+    async def put(self, device: Device, instead_of: str, by: str, where: Mapping[str, Any]) -> None:
+        """Write it down, then let it live. Raises OfAFile, BadConfig, LedgerUnavailable: then nothing has changed.
 
-    async def put(self, device: Device, plate: Nameplate, by: str, where: Mapping[str, Any]) -> None:
-        """Write it down, then let it live. Raises OfAFile, BadConfig, LedgerUnavailable: then nothing has changed."""
-        self._by_hand(device.id)
-        await self._write([Put(device)], by, where)
-        self._plates[device.id] = plate
-        self._hub.adopt(device, plate)
-        self._pending.gone(device.address)
+        Checked once more when its turn has come: somebody else may have adopted or retired meanwhile.
+        """
+        async with self._one_by_one:
+            self._by_hand(device.id)
+            if instead_of and instead_of not in self._hub.members:
+                raise BadConfig(f'registry › device "{instead_of}" › is no longer there. Adopt it anew')
+            device, plate = self.check(structs.asdict(device), instead_of)
+            await self._write(Put(device), by, where)
+            self._plates[device.id] = plate
+            self._hub.adopt(device, plate)
+            self._pending.gone(device.address)
 
     async def retire(self, device: str, by: str, where: Mapping[str, Any]) -> None:
         """Take it out of service. Raises OfAFile, LookupError, LedgerUnavailable."""
-        self._by_hand(device)
-        await self._write([Retire(Device, device)], by, where)
-        self._hub.retire(device)
-        self._plates.pop(device, None)
+        async with self._one_by_one:
+            self._by_hand(device)
+            await self._write(Retire(Device, device), by, where)
+            self._hub.retire(device)
+            self._plates.pop(device, None)
 
-    async def at_start(self, rows: Sequence[Placed]) -> None:
+    def at_start(self, by_hand: Sequence[Area | Device]) -> None:
         """Those that were made by hand live again; one that cannot any more is said, and its history stays."""
-        for row in rows:
-            it = row.it
-            if row.retired_at is not None or row.source.startswith(FILE) or not isinstance(it, Device):
+        for it in by_hand:
+            if not isinstance(it, Device):
                 continue
-            fields = {name: getattr(it, name) for name in it.__struct_fields__}
             try:
-                device, plate = self.check(fields)
+                device, plate = self.check(structs.asdict(it))
             except BadConfig as bad:
                 log.error("%s was adopted by hand and cannot live now: %s", it.id, "; ".join(bad.mistakes))
                 continue
@@ -92,27 +98,24 @@ class Adoption:
             self._hub.adopt(device, plate)
 
     def _by_hand(self, device: str) -> None:
-        if file := self.file_of(device):
+        if file := self._site.files.get(device):
             raise OfAFile(file)
 
-    async def _write(self, changes: list[Change], by: str, where: Mapping[str, Any]) -> None:
+    async def _write(self, change: Put | Retire, by: str, where: Mapping[str, Any]) -> None:
         areas, devices = await self._places.load()
-        for change in changes:
-            if isinstance(change, Put):
-                _comes_back_as_itself(change.it, devices)
+        if isinstance(change, Put):
+            _comes_back_as_itself(change.it, devices)
         now = self._hub.clock.now()
-        each = notes(changes, [*areas, *devices], now, by, where)
-        # The summary names what each entry tells, as the start of the house does.
-        body = {"entries": len(each), **where}
-        await self._places.apply(changes, Note("registry", now, by, body=body), *each)
+        each = notes([change], [*areas, *devices], now, by, where)
+        await self._places.apply([change], Note("registry", now, by, body={"entries": len(each), **where}), *each)
 
 
 def _comes_back_as_itself(it: Area | Device, there: Sequence[Placed]) -> None:
-    """An id has one history: it is not given to another kind of thing. Raises BadConfig."""
+    """An id has one history: once retired, it is the same thing's under its old name or address. Raises BadConfig."""
     for row in there:
         old = row.it
-        if not isinstance(it, Device) or not isinstance(old, Device) or row.retired_at is None:
+        if not isinstance(it, Device) or not isinstance(old, Device) or old.id != it.id or row.retired_at is None:
             continue
-        if old.id == it.id and old.kind != it.kind:
-            what = f'was a "{old.kind}" until {row.retired_at:%Y-%m-%d}, and its history stays. Choose another id'
-            raise BadConfig(f'registry › device "{it.id}" › id › {what}')
+        if old.kind != it.kind or (old.name != it.name and old.address != it.address):
+            was = f'was the {old.kind} "{old.name}" at {old.address} until {row.retired_at:%Y-%m-%d}'
+            raise BadConfig(f'registry › device "{it.id}" › id › {was}, and its history stays. Choose another id')

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 AUTHORITY_DAYS = 3_650
 SERVER_DAYS = 397  # browsers take no server certificate that lives longer
-WARN_DAYS = 30  # before a certificate ends it is said
 BACKDATE = timedelta(hours=1)  # desks' clocks are behind now and then
 READ_BY_OTHERS = 0o007
 
@@ -175,10 +174,3 @@ def _write(file: Path, content: bytes, mode: int) -> None:
         out.flush()
         os.fsync(out.fileno())
     fresh.replace(file)
-
-
-def soon(certificate: Path, now: datetime) -> Iterable[str]:
-    """A note when it ends within WARN_DAYS."""
-    end = ends(certificate)
-    if end - now < timedelta(days=WARN_DAYS):
-        yield f"{certificate} ends at {end:%Y-%m-%d}. Run: fieldhub cert DIR --renew"

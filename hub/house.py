@@ -168,7 +168,7 @@ class House:
             changes = await ledger.standing_alarm_changes()
             for device in sorted(site.devices, key=lambda it: (it.area, it.id)):
                 house.hub.adopt(device, site.plates[device.id])
-            await house.adoption.at_start((await ledger.places.load())[1])
+            house.adoption.at_start(registered.by_hand)
             house.hub.restore(changes, house.holds.read())
             await house.dispatch.recover()
             opened.pop_all()
@@ -239,8 +239,12 @@ class House:
 
     @property
     def running(self) -> bool:
-        """Whether the house's own jobs go on: what a watchdog wants to know. Drivers may be down, and it runs."""
-        return all(it.running for name, it in self.supervisor.health.items() if not name.startswith("driver "))
+        """Whether the house goes on at all: what a watchdog wants to know.
+
+        A driver that is down or a disk that is full is no reason to kill it: alarms and commands go on.
+        """
+        tick = self.supervisor.health.get("tick")
+        return tick is not None and tick.running
 
     def ready(self) -> tuple[bool, str]:
         """Whether work can be done now, and why not."""
@@ -296,12 +300,14 @@ class House:
         """Raises LookupError, BadArgs, LedgerUnavailable."""
         return await self.dispatch.request(ask)
 
-    async def put_device(self, device: Device, plate: Nameplate, by: str, where: Mapping[str, Any]) -> None:
-        """Let a device come, or be another than it was. Raises OfAFile, LedgerUnavailable."""
-        if device.id in self.hub.members:
-            await self._cancel_all(device.id, by)
-        await self.adoption.put(device, plate, by, where)
+    async def put_device(self, device: Device, instead_of: str, by: str, where: Mapping[str, Any]) -> None:
+        """Let a device come, or (`instead_of` its id) be another than it was.
+
+        Raises OfAFile, BadConfig, LedgerUnavailable: then nothing has changed.
+        """
+        await self.adoption.put(device, instead_of, by, where)
         self.reception.changed()
+        await self._cancel_all(device.id, by)
 
     async def retire_device(self, device: str, by: str, where: Mapping[str, Any]) -> None:
         """Let a device go; its history stays. Raises OfAFile, LookupError, LedgerUnavailable."""

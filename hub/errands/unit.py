@@ -66,7 +66,7 @@ SERIAL = "DevicePolicy=closed\nDeviceAllow=char-ttyS rw\nDeviceAllow=char-ttyUSB
 
 def unit(args: argparse.Namespace, serial: bool) -> int:
     """`serial`: the site has devices on serial lines. Raises BadConfig."""
-    folder, program = args.dir.resolve(), Path(sys.argv[0]).resolve()
+    folder, program = args.dir.resolve(), Path(sys.executable).with_name("fieldhub")
     for it in (folder, program):
         if any(letter in str(it) for letter in ' "\\%\n'):
             raise BadConfig(

@@ -85,8 +85,9 @@ async def port_of(it: House) -> int:
 
 
 async def adopt(it: House, told: dict[str, Any]) -> Device:
-    device, plate = it.adoption.check(told, told["id"] if told["id"] in it.hub.members else "")
-    await it.put_device(device, plate, "li.qiang", {"address": "10.0.0.1"})
+    instead_of = told["id"] if told["id"] in it.hub.members else ""
+    device, _ = it.adoption.check(told, instead_of)
+    await it.put_device(device, instead_of, "li.qiang", {"address": "10.0.0.1"})
     return device
 
 
@@ -159,8 +160,9 @@ async def test_what_is_taken_out_of_service_is_polled_no_more_and_keeps_its_hist
             2**62,  # type: ignore[union-attr]
         )
         assert found, "its history stays"
-        with pytest.raises(BadConfig, match=r'was a "pump_station" until .* Choose another id'):
-            await adopt(it, row("ps-1", kind="gate"))
+        for other in (row("ps-1", kind="gate"), row("ps-1", B, name="另一座")):
+            with pytest.raises(BadConfig, match=r'was the pump_station "泵站 ps-1" at .* Choose another id'):
+                await adopt(it, other)
         await adopt(it, row("ps-1"))
         assert "ps-1" in it.hub.members, "it comes back as itself"
         await caller.down()
@@ -183,6 +185,22 @@ async def test_mistakes_are_those_of_a_file_all_at_once_and_change_nothing(tmp_p
         with pytest.raises(OfAFile):
             await adopt(it, row("of-a-file", B))
         assert sorted(it.hub.members) == ["of-a-file", "ps-1"]
+
+
+async def test_two_who_adopt_at_the_same_time_do_not_get_one_address_both(tmp_path: Path):
+    async with house(tmp_path) as it:
+        outcomes = await asyncio.gather(adopt(it, row("one")), adopt(it, row("two")), return_exceptions=True)
+        (refused,) = [one for one in outcomes if isinstance(one, BaseException)]
+        assert isinstance(refused, BadConfig)
+        assert "is also the address of" in str(refused)
+        assert len(set(it.hub.members) & {"one", "two"}) == 1
+        gone = asyncio.gather(
+            it.retire_device("one" if "one" in it.hub.members else "two", "li.qiang", {}),
+            adopt(it, row("one" if "one" in it.hub.members else "two", B)),
+            return_exceptions=True,
+        )
+        assert isinstance((await gone)[1], BadConfig), "what was retired meanwhile does not come back by a change"
+    assert whole(tmp_path) == []
 
 
 # ---- nobody speaks for another --------------------------------------------------------------------------------------
