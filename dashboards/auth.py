@@ -266,10 +266,10 @@ class Gate:
         now = self._clock.monotonic()
         over = {key: it for key, it in self._from_one.items() if now - it[0] >= NOTE_AGAIN_S}
         for address, (_, _, unnoted) in over.items():
-            del self._from_one[address]
             if unnoted:
                 body = {"did": "refused", "why": "many", "address": address, "unnoted": unnoted}
                 await self._ledger.append(Note("login", self._clock.now(), body=body))
+            self._from_one.pop(address, None)  # once it is written: what cannot be is told the next time
 
     def login_note(self, did: str, name: str, scope: Any, **more: str | int) -> Note:
         by = "" if did == "refused" else name

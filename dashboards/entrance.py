@@ -181,8 +181,7 @@ class Entrance:
 
         It is shown on the server's own console and nowhere else: who can read that may make the first log-in.
         """
-        everybody = await self._people.persons()
-        if any(Right.PERMISSIONS in rights_of(it.grants) and not it.disabled for it in everybody):
+        if await self._somebody_permits():
             return ""
         code = "-".join(
             "".join(secrets.choice(second_factor.RECOVERY_LETTERS) for _ in range(5)) for _ in range(4)
@@ -190,10 +189,9 @@ class Entrance:
         self._setup = _digest(code)
         return code
 
-    @property
-    def waits_for_first(self) -> bool:
-        """Whether the one-time code would be taken."""
-        return bool(self._setup)
+    async def _somebody_permits(self) -> bool:
+        everybody = await self._people.persons()
+        return any(Right.PERMISSIONS in rights_of(it.grants) and not it.disabled for it in everybody)
 
     async def set_up(self, code: str, name: str, full_name: str, password: str, language: str, scope: Any) -> None:
         """Make the first administrator. Raises Problem, WeakPassword, AlreadyWritten."""
@@ -206,6 +204,8 @@ class Entrance:
             await self._gate.note_refusal("setup code", name, scope)
             raise Problem("wrong_setup_code")
         used, self._setup = self._setup, b""  # at once: two at the same time would be two administrators
+        if await self._somebody_permits():  # made at the server's console since the code was shown
+            raise Problem("wrong_setup_code")
         made = False
         try:
             shortest = self._gate.rules.password_length

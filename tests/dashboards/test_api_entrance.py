@@ -227,6 +227,15 @@ async def test_the_first_administrator_is_made_with_the_code_and_it_works_once(h
     assert code not in repr(await here.house.ledger.entries(limit=100))
 
 
+async def test_a_code_that_was_shown_is_worth_nothing_once_there_is_an_administrator(here: County):
+    """One was made at the server's own console (`fieldhub user`) since; the code may still stand in a log."""
+    code = await here.app.state.desk.entrance.setup_code()
+    await here.person("security_admin")
+    async with here.client() as client:
+        assert said(await client.post(f"{V1}/setup", json={**FIRST, "code": code})) == (403, "wrong_setup_code")
+    assert await here.house.ledger.people.person(FIRST["name"]) is None
+
+
 async def test_without_a_code_nobody_becomes_the_first(here: County):
     """Nobody has started the hub at a console: there is no code, and an empty one does not fit."""
     async with here.client() as client:
