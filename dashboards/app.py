@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -55,6 +55,9 @@ from hub.ledger.trouble import LedgerUnavailable
 from hub.logs import ID_FORM, request_id
 from hub.rights import Right
 from hub.secrets import Secret
+
+if TYPE_CHECKING:
+    from dashboards.oidc_provider import Provider
 
 MAX_BODY_BYTES = 64 * 1024  # of a request (its number stands in words.toml too: problem.too_large)
 API = "/api/v1"
@@ -166,15 +169,17 @@ def create_app(house: House, demo: Demo | None = None) -> Console:
     return Console(it)
 
 
-def _provider(house: House) -> oidc.Provider | None:
+def _provider(house: House) -> Provider | None:
     """Raises BadConfig when its secret is not where hub.toml says."""
     it, folder = house.site.hub.openid, house.site.folder
     if it is None:
         return None
+    from dashboards.oidc_provider import Provider  # 130 ms of a start, where there is none for nothing
+
     secret = (
         Secret(it.client_secret, folder, os.environ, "hub.toml › openid › client_secret") if it.client_secret else None
     )
-    return oidc.Provider(it, secret, folder, house.clock)
+    return Provider(it, secret, folder, house.clock)
 
 
 class Console(FastAPI):

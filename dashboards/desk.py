@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dashboards.devices import Roster, Snapshot
     from dashboards.entrance import Entrance
     from dashboards.metrics import Metrics
-    from dashboards.oidc import Provider
+    from dashboards.oidc_provider import Provider
     from dashboards.packed import Packed
     from dashboards.pages import Pages
     from hub.house import House

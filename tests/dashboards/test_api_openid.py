@@ -17,8 +17,9 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey, RSAKey
 from msgspec.structs import replace
 
-from dashboards import oidc
-from dashboards.oidc import BACK, Outside, Provider
+from dashboards import oidc_provider
+from dashboards.oidc import BACK, Outside
+from dashboards.oidc_provider import Provider
 from hub.clock import SystemClock
 from hub.config import OpenIdTable
 from hub.contract import BadConfig
@@ -252,10 +253,10 @@ async def test_a_stranger_cannot_push_others_out_of_the_flows(tmp_path: Path, is
     table = OpenIdTable(issuer=issuer, client_id="fieldhub", address="https://hub.county.example")
     provider = Provider(table, None, tmp_path, SystemClock())
     _, mine = await provider.begin("10.0.0.1")
-    for _ in range(oidc.FLOWS_OF_ONE * 2):
+    for _ in range(oidc_provider.FLOWS_OF_ONE * 2):
         await provider.begin("10.0.0.66")
     assert mine in provider._flows
-    assert len(provider._flows) == oidc.FLOWS_OF_ONE + 1
+    assert len(provider._flows) == oidc_provider.FLOWS_OF_ONE + 1
 
 
 def test_an_address_that_is_not_safe_is_refused_with_what_to_write():
