@@ -196,12 +196,19 @@ class Gate:
     async def recheck(self, watching: Iterable[Caller]) -> None:
         """Look again at those who only watch: another process may have ended their session."""
         for caller in set(watching):
-            id = caller.session.id if caller.session else caller.token.id if caller.token else ""
-            found: Any = await (self._people.session(id) if caller.session else self._people.token(id))
+            session, token = caller.session, caller.token
+            found: Any
+            if session is not None:
+                digest, found = bytes.fromhex(session.id), await self._people.session(session.id)
+            else:
+                assert token is not None
+                digest, found = bytes.fromhex(token.secret), await self._people.token(token.id)
             if found is None or found[1].disabled or not caller.like(self._caller(found[1], found[0])):
                 caller.ended = True
-            elif caller.session is not None:
-                self._people.touch(id, caller.seen)
+                if self._known.get(digest) is caller:  # the next request reads it again, and may find it good
+                    del self._known[digest]
+            elif session is not None:
+                self._people.touch(session.id, caller.seen)
 
     # ---- tokens ---------------------------------------------------------------------------------------------------
 

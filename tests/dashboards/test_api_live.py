@@ -17,6 +17,7 @@ import uvloop
 from dashboards import live
 from dashboards.live import Bus
 from hub.model import LINK
+from hub.rights import Grant
 from tests.dashboards.county import County, becomes, county
 
 LIVE = "/api/v1/stream"
@@ -375,6 +376,23 @@ async def test_who_is_disabled_by_another_process_is_shown_out(here: County, mon
         while (event := await stream.next())[0] in ("message", "hb"):
             pass
         assert event[0] == "bye"
+
+
+async def test_whose_rights_another_process_changed_watches_no_more_and_may_come_back(here: County):
+    from msgspec.structs import replace
+
+    async with here.browser("viewer") as browser, watching(browser) as stream:
+        await stream.next()
+        people = here.house.ledger.people
+        person = await people.person("viewer")
+        assert person is not None
+        await people.change(replace(person, grants=(Grant("auditor", ""),)))
+        bus = here.app.state.desk.bus
+        await here.app.state.desk.gate.recheck(viewer.ticket for viewer in bus.viewers)
+        while (event := await stream.next())[0] in ("message", "hb"):
+            pass
+        assert event[0] == "bye"
+        assert [it["role"] for it in (await browser.get("/api/v1/session")).json()["grants"]] == ["auditor"]
 
 
 async def test_an_open_page_counts_as_presence(here: County):

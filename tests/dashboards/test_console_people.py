@@ -68,6 +68,14 @@ def test_the_life_of_a_person_from_the_first_password_to_the_second_factor(desk:
     again.keyboard.press("Enter")
     again.get_by_test_id("lamp").wait_for()
 
+    security.locator("select[name=role]").select_option("viewer")
+    security.locator("select[name=area]").select_option("340299102000")
+    security.locator(".row.end button").click()
+    security.get_by_test_id("save-grants").click()
+    expect(page.get_by_role("region", name="账号")).to_contain_text("只读")  # who is signed in stays so
+    page.get_by_role("link", name="总览").click()
+    expect(page.locator("h1 + .muted")).to_have_text("6 座泵站")
+
 
 def next_step() -> int:
     """A moment of the step after this one: codes may be that early, and this one's may have been used."""

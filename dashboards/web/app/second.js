@@ -28,7 +28,7 @@ export function SecondSetup({ onDone }) {
   if (begun) {
     const wrong = problem?.code === 'wrong_new_code' ? problem.detail : '';
     const confirmed = (told) => setCodes(told.recovery_codes);
-    return html`<form class="col" onSubmit=${send('/session/second/confirm', confirmed)}>
+    return html`<form key="code" class="col" onSubmit=${send('/session/second/confirm', confirmed)}>
       <p>${T('second.scan')}</p>
       <img class="qr" alt=${T('second.picture')} src="data:image/svg+xml,${encodeURIComponent(begun.picture)}" />
       <p class="small muted">${T('second.by_hand')} <span class="code" data-testid="secret">${begun.secret}</span></p>
@@ -39,7 +39,7 @@ export function SecondSetup({ onDone }) {
     </form>`;
   }
   const wrong = problem?.code === 'wrong_old_password' ? problem.detail : '';
-  return html`<form class="col" onSubmit=${send('/session/second', setBegun)}>
+  return html`<form key="password" class="col" onSubmit=${send('/session/second', setBegun)}>
     <p>${T('second.why')}</p>
     <input class="only-reader" name="username" autocomplete="username" tabindex="-1" aria-hidden="true"
       value=${session.value.name} readonly disabled />

@@ -234,7 +234,7 @@ function listen(message) {
   hear();
   if (message.frame) return take(message);
   if (message.beat) return setNow(JSON.parse(message.beat).now);
-  if (message.event === 'bye') signedOut.value += 1;
+  if (message.event === 'bye') return stayOrLeave();
   if (message.event === 'reset') snapshot();
   if (message.event === 'hello') {
     const told = JSON.parse(message.data);
@@ -277,6 +277,16 @@ export function begin(who, fresh) {
   enter(fresh);
 }
 let joined = false;
+
+/**
+ * The stream was ended: the session is over, or what its person may do has changed. The session says which; what is on
+ * the screen stays when it is still good (recovery codes are told once).
+ */
+const stayOrLeave = () =>
+  get('/session').then(
+    (who) => session.peek() && begin(who, true),
+    (problem) => session.peek() && (problem.status === 401 ? leave() : enter(true)),
+  );
 
 /** Sign out here and at the server. */
 export const signOut = () => end('/session').then(leave, leave);
