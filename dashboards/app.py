@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from msgspec import Struct
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
@@ -50,6 +51,7 @@ from dashboards.desk import Demo, Desk
 from dashboards.entrance import Entrance
 from dashboards.live import Bus
 from dashboards.metrics import Metrics
+from hub import traces
 from hub.house import House
 from hub.ledger.trouble import LedgerUnavailable
 from hub.logs import ID_FORM, request_id
@@ -219,12 +221,16 @@ class Console(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await super().__call__(scope, receive, send)
-        began, status = time.perf_counter(), 500
         number = _number(scope)
         request_id.set(number)  # each request is a task of its own
         if scope["method"] == "HEAD":  # as GET; the server leaves the body out
             scope = {**scope, "method": "GET", "head": True}
         scope["app"] = self
+        with traces.span(scope["method"], {"fieldhub.request.id": number}, Headers(scope=scope)) as span:
+            await self._counted(scope, receive, send, number, span)
+
+    async def _counted(self, scope: Scope, receive: Receive, send: Send, number: str, span: traces.Span) -> None:
+        began, status = time.perf_counter(), 500
 
         async def dressed(message: Message) -> None:
             nonlocal status
@@ -241,7 +247,12 @@ class Console(FastAPI):
         try:
             await self._outer(scope, receive, dressed)
         finally:
-            self.state.desk.metrics.count(scope.get("way", "none"), status, time.perf_counter() - began)
+            way = scope.get("way", "none")
+            self.state.desk.metrics.count(way, status, time.perf_counter() - began)
+            span.named(f"{scope['method']} {way}")
+            span.tell({"http.request.method": scope["method"], "http.route": way, "http.response.status_code": status})
+            if status >= 500:
+                span.fails(str(status))
 
     async def _choose(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "GET" and not scope["query_string"]:

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hub import traces
 from hub.clock import SystemClock
 from hub.command_line import parser
 from hub.contract import BadConfig
@@ -163,7 +164,18 @@ def _run(args: argparse.Namespace) -> int:
         _listen(host, port, f"hub.toml › drivers.{name}").close()
     for note in _unwatched(site, rules):
         logging.getLogger("fieldhub").warning(note)
+    _trace(site)
     return _loop(_serve(site, rules, listener))
+
+
+def _trace(site: Site) -> None:
+    """Begin to send traces, where the site wants them. Raises Refused."""
+    if site.hub.log.traces:
+        try:
+            traces.begin(site.hub.log.traces, socket.gethostname())
+        except traces.NotInstalled as missing:
+            say = f"hub.toml › log › traces › needs packages that are not here ({missing}). Install fieldhub[otel]"
+            raise Refused(f"{say}, or take the line out") from None
 
 
 def _ports(site: Site) -> list[tuple[str, str, int]]:
@@ -239,6 +251,7 @@ async def _serve(site: Site, rules: Rules, listener: socket.socket, demo: Any = 
         return 0 if stop.is_set() else 1
     finally:
         await house.close()
+        traces.close()
 
 
 async def _hello(app: Any, address: str) -> list[str]:

@@ -116,6 +116,15 @@ class LogTable(Strict):
 
     form: Literal["text", "json"] = "text"
     level: Literal["debug", "info", "warning", "error"] = "info"
+    traces: str = ""  # where an OpenTelemetry collector listens (OTLP over HTTP); "": no traces
+
+    @field_validator("traces")
+    @classmethod
+    def _is_a_collector(cls, url: str) -> str:
+        if url and not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", url):
+            say = 'is not where a collector listens. Write an address like "http://127.0.0.1:4318"'
+            raise PydanticCustomError(NOT_SAID_BACK, say)  # it may hold a password
+        return url
 
 
 class LedgerTable(Strict):

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct, field
 
+from hub import traces
 from hub.contract import Driver, Finding
 from hub.guard import Guard, Request
 from hub.hub import Hub, Member
@@ -33,6 +34,7 @@ SAID = {
     Stage.ACKNOWLEDGED: Stage.ACKNOWLEDGED,
     Stage.CONFIRMED: Stage.ACKNOWLEDGED,
 }
+UNDONE = {Stage.UNDELIVERED, Stage.REJECTED, Stage.EXPIRED}  # ends that a trace shows as an error
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -61,6 +63,7 @@ class Errand(Struct):
     proven_by: Words | None = None
     task: asyncio.Task[None] | None = None
     written: list[Any] = field(default_factory=list)
+    span: traces.Span = traces.NOTHING
 
     @property
     def record(self) -> CommandRecord:
@@ -129,7 +132,7 @@ class Dispatch:
             key=ask.key,
             origin=ask.origin,
         )
-        errand = Errand(command, action, clock.monotonic() + action.valid_s)
+        errand = Errand(command, action, clock.monotonic() + action.valid_s, span=_span(command))
         self._hub.outbox.flush()  # what was sent while the disk was away counts as sent
         going = False
         try:
@@ -186,7 +189,9 @@ class Dispatch:
         interrupted = [life for life in await self._ledger.open_commands() if not (life[1] and life[1][-1].last)]
         for command, receipts in interrupted:
             over_at = monotonic + (command.deadline - now).total_seconds()
-            errand = Errand(command, Action(command.action), over_at, list(receipts), recorded=True)
+            errand = Errand(
+                command, Action(command.action), over_at, list(receipts), recorded=True, span=_span(command)
+            )
             member = self._hub.members.get(command.device)
             action = member.plate.actions.get(command.action) if member else None
             sent = next((r for r in receipts if r.stage is Stage.SENT), None)
@@ -326,6 +331,7 @@ class Dispatch:
         over = stage in FINAL or last
         receipt = Receipt(errand.command.id, stage, self._hub.clock.now(), words, over, by, origin)
         errand.receipts.append(receipt)
+        errand.span.note(stage.value)
         if errand.recorded:  # else it goes to the ledger together with its command
             written = self._hub.outbox.put(receipt)
             errand.written.append(written)
@@ -364,6 +370,9 @@ class Dispatch:
             errand.task.cancel()
 
     def _close(self, errand: Errand) -> None:
+        if not errand.final or errand.receipts[-1].stage in UNDONE:
+            errand.span.fails(errand.receipts[-1].stage.value if errand.receipts else "not written down")
+        errand.span.end()
         errands = self._open.get(errand.command.device, [])
         if errand in errands:
             errands.remove(errand)
@@ -390,6 +399,11 @@ class Dispatch:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _span(command: Command) -> traces.Span:
+    facts = {"fieldhub.command.id": command.id, "fieldhub.device.id": command.device}
+    return traces.start(f"command {command.action}", facts)
 
 
 def _log_if_lost(task: asyncio.Task[CommandRecord]) -> None:

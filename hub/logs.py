@@ -1,6 +1,6 @@
 """How the house logs: text for people who read along, or JSON, one line an event, for a collector.
 
-    {"time", "level", "logger", "message", "request"?, "command"?, "error"?, "trace"?}
+    {"time", "level", "logger", "message", "request"?, "command"?, "trace_id"?, "error"?, "trace"?}
 
 A request's and a command's id stand in every line that is written about them, also by the tasks that they started: what
 became of one is found by one word.
@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import msgspec
+
+from hub import traces
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 command_id: ContextVar[str] = ContextVar("command_id", default="")
@@ -35,7 +37,11 @@ class JsonForm(logging.Formatter):
             "logger": record.name,
             "message": _cut(record.getMessage()),
         }
-        for key, value in (("request", request_id.get()), ("command", command_id.get())):
+        for key, value in (
+            ("request", request_id.get()),
+            ("command", command_id.get()),
+            ("trace_id", traces.current_id()),
+        ):
             if value:
                 told[key] = value
         if record.exc_info and record.exc_info[0] is not None:
@@ -70,5 +76,6 @@ def configure(form: str = "text", level: str = "info", out: TextIO | None = None
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # Talkative, and nobody here asks them to be; httpx would even say the addresses that hold codes.
+    logging.getLogger("opentelemetry").setLevel(logging.ERROR)  # a collector that is away: said once, not at each try
     for name in ("alembic", "httpx", "httpx2", "httpcore", "asyncio", "sqlalchemy", "authlib"):
         logging.getLogger(name).setLevel(logging.WARNING)

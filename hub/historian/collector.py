@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from hub import traces
 from hub.clock import Clock
 from hub.historian.base import Batch, Historian, HistoryUnavailable
 
@@ -133,7 +134,8 @@ class Collector:
         self._writing = self._waiting.popleft()
         self._waiting_points -= len(self._writing.series)
         try:
-            await self._historian.write(self._writing.batch())
+            with traces.span("history write", {"fieldhub.points": len(self._writing.series)}):
+                await self._historian.write(self._writing.batch())
             self._writing = None
             self.last_error = ""
         except HistoryUnavailable as failure:

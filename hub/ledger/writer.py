@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, insert, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 
+from hub import traces
 from hub.clock import Clock
 from hub.ledger.entries import COMMAND, RECEIPT, START, Draft, Note, draft, seal
 from hub.ledger.tables import entry, word
@@ -185,7 +186,10 @@ class Writer:
     def _commit(self, batch: list[_Unit]) -> list[Any]:
         """For each unit its result, or the error to raise at its asker."""
         try:
-            with self._engine.begin() as connection:
+            with (
+                traces.span("ledger commit", {"fieldhub.units": len(batch)}),
+                self._engine.begin() as connection,
+            ):
                 return self._write(connection, batch)
         except StatementError as error:
             blame = _asker_at_fault(error)

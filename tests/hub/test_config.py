@@ -93,6 +93,16 @@ HUB = [
         '{ zh-CN = "…", en = "…" }',
     ),
     ("[site]\nname = { en = 3 }", "hub.toml › site.name › cannot stand here.", ""),
+    (
+        '[log]\ntraces = "127.0.0.1:4318"',
+        "hub.toml › log.traces › is not where a collector listens.",
+        "Write an address like",
+    ),
+    (
+        '[log]\ntraces = "http://me:word@host"',
+        "hub.toml › log.traces › is not where a collector listens. Write an address like",
+        "4318",
+    ),
     ('[site]\nzone = "Asia/Shanghia"', "hub.toml › site.zone › is not a time zone. Write one like", "'Asia/Shanghia'"),
     ('[site]\nlanguage = "de"', 'hub.toml › site.language › is not a language. Write "zh-CN" or "en"', "'de'"),
     ("[http]\nport = 0", "hub.toml › http.port › 0 is too small. Write a whole number from 1 to 65535, like 8420", ""),
