@@ -188,6 +188,12 @@ class Counting:
     def who_is(self, address: str) -> Device | None:
         return None
 
+    def may_speak(self, speaker: str, secret: str) -> bool:
+        return True
+
+    def stranger(self, address: str, peer: str, raw: bytes) -> None:
+        print("a stranger", address, peer, file=sys.stderr)
+
     def puzzled_by(self, address: str, raw: bytes, why: Words) -> None:
         print("puzzled", address, raw.hex(), why, file=sys.stderr)
 

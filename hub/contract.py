@@ -57,6 +57,13 @@ class Intake(Protocol):
         """What could not be read; shown on the console, never thrown away silently."""
         ...
 
+    def may_speak(self, speaker: str, secret: str) -> bool:
+        """Whether who says this name ("modbus+dtu:860123456789012", without a unit) and secret is believed now.
+
+        Ask when somebody connects, and again from time to time: a secret may have ended. "": none was said.
+        """
+        ...
+
     def stranger(self, address: str, peer: str, raw: bytes) -> None:
         """Somebody dialled in who is no device: `address` is what its device's would be, `peer` where it came from.
 
@@ -98,6 +105,8 @@ class DriverSpec(Struct, frozen=True):
     together: Callable[[Sequence[Device], Any], Iterable[tuple[Device, str]]] = lambda devices, options: ()
     kinds: Callable[[], Iterable[str]] = lambda: ()
     addresses: tuple[str, ...] = ()
+    # Who says on the wire that it is this device: several devices may have one terminal. "": it is we who connect.
+    speaker: Callable[[str], str] = lambda address: ""
 
 
 class BadConfig(ValueError):

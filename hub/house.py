@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +29,8 @@ from hub.historian.collector import Collector
 from hub.historian.engine import EmbeddedHistorian
 from hub.holds import HoldsFile
 from hub.hub import Hub, Puzzle
+from hub.identity import Identity
+from hub.ledger.keys import SpeakerKey
 from hub.ledger.ledger import Ledger
 from hub.ledger.trouble import LedgerUnavailable
 from hub.model import Action, Alarm, Area, CommandRecord, Device, Nameplate, Origin, Reading, Words
@@ -78,8 +80,9 @@ class Roster:
 class Reception:
     """The intake that drivers are given (hub.contract.Intake)."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, identity: Identity) -> None:
         self._hub = hub
+        self.may_speak: Callable[[str, str], bool] = identity.may_speak
         self.pending = Pending()
         self.rosters: dict[str, Roster] = {}
         self.take: Callable[[Sequence[Reading]], None] = hub.take  # the hot path: no call in between
@@ -115,6 +118,7 @@ class House:
         drivers: Mapping[str, DriverSpec],
         demo: bool = False,
         plates: dict[str, Nameplate] | None = None,
+        keys: Iterable[SpeakerKey] = (),
     ) -> None:
         self.site = site
         self.vault = Vault.open(site.data / "keys" / "vault.key")
@@ -133,10 +137,12 @@ class House:
         self.guard = Guard(clock, self.hub.members, ledger, self.sight, site.hub.armed)
         self.dispatch = Dispatch(self.hub, ledger, self.drivers, self.guard)
         self.supervisor = Supervisor(clock)
-        self.reception = Reception(self.hub)
+        self.identity = Identity(ledger.keys, clock, keys)
+        self.reception = Reception(self.hub, self.identity)
         self.plates = plates if plates is not None else dict(site.plates)
         self.adoption = Adoption(self.hub, ledger.places, site, drivers, self.plates, self.reception.pending)
         self.started_at = clock.now()
+        self._speakers = {driver: spec.speaker for driver, spec in drivers.items()}
         self._names = {driver: spec.name for driver, spec in drivers.items()}
 
     # ---- opening and closing --------------------------------------------------------------------------------------
@@ -158,7 +164,8 @@ class House:
             opened.push_async_callback(ledger.close)
             historian = await EmbeddedHistorian.open(site.data / "history", clock)
             opened.push_async_callback(historian.close)
-            house = cls(site, clock, ledger, historian, judgement, drivers, demo, plates)
+            keys = await ledger.keys.load()
+            house = cls(site, clock, ledger, historian, judgement, drivers, demo, plates, keys)
             house.clock_watch.started(next(iter(await ledger.entries(limit=1)), None))
             registered = await follow(site, ledger.places, clock.now())
             if registered.retired:
@@ -224,6 +231,11 @@ class House:
 
     def plate(self, device: str) -> Nameplate:
         return self.hub.members[device].plate
+
+    def speaker(self, device: Device) -> str:
+        """Who says on the wire that it is this device; "" where it is we who connect to it."""
+        of = self._speakers.get(device.driver)
+        return of(device.address) if of else ""
 
     def slots(self, device: str) -> Mapping[str, Slot]:
         return self.hub.members[device].slots

@@ -14,7 +14,7 @@ from random import Random
 from drivers.modbus import profile
 from drivers.modbus.address import EXAMPLES, Place, parse
 from drivers.modbus.commands import Carrier, Watchdog
-from drivers.modbus.dtu import Listener
+from drivers.modbus.dtu import SPEAKER, Listener
 from drivers.modbus.line import Line, Opener, Timing
 from drivers.modbus.link import Link, open_serial, open_tcp
 from drivers.modbus.member import Member
@@ -241,4 +241,10 @@ def kinds() -> set[str]:
     return {it.kind for it in profile.shelf().profiles.values() if it.kind}
 
 
-SPEC = DriverSpec("modbus", Options, open_driver, nameplate, check, listens, together, kinds, EXAMPLES)
+def speaker(address: str) -> str:
+    """Who dials in for this device: a DTU, for all units behind it."""
+    place, _ = parse(address)
+    return SPEAKER + place.dtu if place.dtu else ""
+
+
+SPEC = DriverSpec("modbus", Options, open_driver, nameplate, check, listens, together, kinds, EXAMPLES, speaker)

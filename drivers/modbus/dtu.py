@@ -1,6 +1,7 @@
 """4G terminals that dial in: a door where each says who it is, a waiting room for strangers, a seat for each we know.
 
-A registration is a name, not a secret: let DTUs come in through a private APN or a VPN only.
+A registration is a name: give its DTU a secret too (hub/identity.py), and let DTUs come in through a private APN or a
+VPN, and from the networks of `dtu_from`, only.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from hub.contract import Intake
 from hub.model import Words
 from protocols.modbus.dtu import Door, Greeting, How, Registration
 
+SPEAKER = "modbus+dtu:"
 BACKLOG = 2048
 MOST_ARRIVING = 2000  # connections that have not said yet who they are
 MOST_WAITING = 200  # strangers that are kept, so that somebody may adopt them
@@ -43,6 +45,7 @@ class Seat:
         self._link: Link | None = None
         self._came: deque[float] = deque(maxlen=FLAPS_AN_HOUR + 1)
         self.host = ""  # where the last connection came from
+        self.secret = ""  # that it said
 
     async def open(self) -> Link:
         if self._offered is None:
@@ -62,6 +65,7 @@ class Seat:
     def take(self, transport: asyncio.Transport, said: Registration) -> bool:
         """It has dialled in. The new connection wins; whether it has done so too often."""
         self.hang_up()
+        self.secret = said.secret
         self._offered = (transport, said.raw)
         self.knock()
         now = self._clock.monotonic()
@@ -144,7 +148,7 @@ class Listener:
         for stranger, said in list(self._strangers.items()):
             if said is not None and said.id in self.seats:
                 del self._strangers[stranger]
-                self._seat(stranger, said)
+                self.says(stranger, said, said.raw)
 
     async def watch(self) -> None:
         """Let go of those who are silent."""
@@ -154,6 +158,8 @@ class Listener:
             now = loop.time()
             for seat in self.seats.values():
                 seat.look(now)
+                if seat.is_taken and not self._intake.may_speak(SPEAKER + seat.id, seat.secret):
+                    seat.hang_up()  # its secret counts no longer
             for arrival in [a for a in self._arriving if now - a.since > REGISTERS_WITHIN_S]:
                 arrival.over()
             for stranger in [s for s in self._strangers if now - s.since > self.options.dtu_waiting_s]:
@@ -162,8 +168,13 @@ class Listener:
     # ---- what arrivals tell ---------------------------------------------------------------------------------------
 
     def arrives(self, arrival: _Arrival) -> Door | None:
-        """Somebody is at the door; None when there are too many."""
+        """Somebody is at the door; None when there are too many, or not from here."""
         if len(self._arriving) >= MOST_ARRIVING:
+            return None
+        if not self.options.lets_in(arrival.host):
+            self._note(
+                arrival.host, f"{SPEAKER}?{arrival.host}", b"", Words("modbus.not_from_there", {"peer": arrival.host})
+            )
             return None
         self._arriving.add(arrival)
         return Door(self._greetings)
@@ -171,20 +182,32 @@ class Listener:
     def says(self, arrival: _Arrival, said: Registration | None, held: bytes) -> None:
         """It has said who it is, or something that nobody understands."""
         self._arriving.discard(arrival)
+        shown = said.shown if said is not None else held
+        who = f"{SPEAKER}{said.id}/1" if said is not None else f"{SPEAKER}?{arrival.host}"
         if said is not None and said.id in self.seats:
-            return self._seat(arrival, said)
-        now = self._clock.monotonic()
-        last = self._last_stranger.get(arrival.host)
-        if len(self._strangers) >= MOST_WAITING or (last is not None and now - last < STRANGER_EVERY_S):
+            if self._intake.may_speak(SPEAKER + said.id, said.secret):
+                return self._seat(arrival, said)
+            key = "modbus.wrong_secret" if said.secret else "modbus.no_secret"
+            self._note(arrival.host, who, shown, Words(key, {"peer": arrival.host}))
             return arrival.leave()
+        words = Words("modbus.unknown_dtu", {"peer": arrival.host})
+        if len(self._strangers) >= MOST_WAITING or not self._note(arrival.host, who, shown, words):
+            return arrival.leave()
+        self._strangers[arrival] = said
+        if said is not None:
+            self._intake.stranger(who, arrival.host, shown)
+
+    def _note(self, host: str, who: str, shown: bytes, words: Words) -> bool:
+        """Show that somebody was turned away, unless one from there was just now."""
+        now = self._clock.monotonic()
+        last = self._last_stranger.get(host)
+        if last is not None and now - last < STRANGER_EVERY_S:
+            return False
         if len(self._last_stranger) >= 10 * MOST_WAITING:
             self._last_stranger.clear()
-        self._last_stranger[arrival.host] = now
-        self._strangers[arrival] = said
-        who = f"modbus+dtu:{said.id}/1" if said is not None else f"modbus+dtu:?{arrival.host}"
-        self._intake.puzzled_by(who, held, Words("modbus.unknown_dtu", {"peer": arrival.host}))
-        if said is not None:
-            self._intake.stranger(who, arrival.host, held)
+        self._last_stranger[host] = now
+        self._intake.puzzled_by(who, shown, words)
+        return True
 
     def left(self, arrival: _Arrival) -> None:
         self._arriving.discard(arrival)
@@ -196,14 +219,14 @@ class Listener:
         seat = self.seats[said.id]
         if seat.is_taken and seat.host != arrival.host:  # a new way through the network, or somebody who pretends
             both = {"before": seat.host, "now": arrival.host}
-            self._intake.puzzled_by(f"modbus+dtu:{said.id}/1", said.raw, Words("modbus.claimed_twice", both))
+            self._intake.puzzled_by(f"{SPEAKER}{said.id}/1", said.shown, Words("modbus.claimed_twice", both))
         seat.host = arrival.host
         often = seat.take(arrival.transport, said)
         now = self._clock.monotonic()
         if often and now - self._told_flapping.get(said.id, -3600.0) >= 3600.0:
             self._told_flapping[said.id] = now
             self._intake.puzzled_by(
-                f"modbus+dtu:{said.id}/1", said.raw, Words("modbus.flapping", {"times": FLAPS_AN_HOUR})
+                f"{SPEAKER}{said.id}/1", said.shown, Words("modbus.flapping", {"times": FLAPS_AN_HOUR})
             )
 
 

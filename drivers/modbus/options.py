@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from drivers.modbus import profile
 from protocols.modbus.dtu import LONGEST_HEARTBEAT, Greeting, How
@@ -37,6 +38,7 @@ class Options(Strict):
 
     dtu_host: str = "127.0.0.1"
     dtu_port: int | None = Field(default=None, ge=0, le=65535)  # 4G DTUs dial in here; without it no port is opened
+    dtu_from: tuple[str, ...] = ()  # networks from which DTUs may dial in, like "10.20.0.0/16"; none: from everywhere
     dtu_registrations: tuple[Registration, ...] = ()  # besides the ids of the devices' own addresses
     dtu_heartbeats: tuple[str, ...] = ()  # texts; "hex:FE01" for bytes
     dtu_registers_each_packet: bool = False
@@ -59,6 +61,27 @@ class Options(Strict):
         options = super().model_validate(obj, **how)
         profile.use(profile.load(options.profiles_dir))
         return options
+
+    @field_validator("dtu_from")
+    @classmethod
+    def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for it in networks:
+            try:
+                ip_network(it)
+            except ValueError:
+                raise ValueError(f'has "{it}", which is no network. Write some like "10.20.0.0/16"') from None
+        return networks
+
+    def lets_in(self, host: str) -> bool:
+        """Whether somebody from this address may dial in."""
+        if not self.dtu_from:
+            return True
+        try:
+            address = ip_address(host)
+        except ValueError:  # it has hung up already
+            return False
+        plain = getattr(address, "ipv4_mapped", None) or address
+        return any(plain in ip_network(it) for it in self.dtu_from)
 
     @model_validator(mode="after")
     def _heartbeats_can_be_read(self) -> Self:

@@ -30,6 +30,7 @@ from hub.ledger.entries import (
     draft,
 )
 from hub.ledger.inspection import Fault, walk
+from hub.ledger.keys import Keys
 from hub.ledger.pages import Page, parts
 from hub.ledger.people import People
 from hub.ledger.places import Places
@@ -54,6 +55,7 @@ class Ledger:
         self.place = place
         self.people = People(writer, reader)
         self.places = Places(writer, reader)
+        self.keys = Keys(writer, reader)
         self._writer = writer
         self._reader = reader
         self._newest: asyncio.Future[int] | None = None

@@ -173,3 +173,12 @@ device = Table(
     Column("added_at", Instant, nullable=False),
     Column("retired_at", Instant),
 )
+
+speaker_key = Table(
+    "speaker_key",
+    metadata,
+    Column("speaker", Text, primary_key=True),  # an address without its unit: what proves itself on the wire
+    Column("hash", Text, primary_key=True),
+    Column("made_at", Instant, nullable=False),
+    Column("until", Instant),  # it counts no longer than until then
+)

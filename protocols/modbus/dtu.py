@@ -1,5 +1,7 @@
 """What 4G DTUs send besides Modbus: who they are when they connect, and heartbeats between, before and inside replies.
 
+A name may be followed by a colon and a secret (ours, 20 letters and digits): "860123456789012:k7mw29xqhd3tk4fgmnpq".
+
 `Door` reads the first bytes of a connection; `Stripper` then lets through nothing but frames with a right CRC.
 """
 
@@ -15,6 +17,8 @@ from protocols.modbus.frames import LONGEST_RTU, Side, crc16, rtu_size
 
 LONGEST_REGISTRATION = 512  # with all that came glued to it
 LONGEST_HEARTBEAT = 128
+SECRET_LETTERS = 20
+_SECRET = re.compile(rb":([a-z2-9]{%d})" % SECRET_LETTERS)
 
 
 class How(Enum):
@@ -81,15 +85,35 @@ class Greeting:
 
 @dataclass(frozen=True)
 class Registration:
-    """A DTU has said who it is. `raw` is what it said, `rest` what came glued to it."""
+    """A DTU has said who it is. `raw` is what it said, `rest` what came glued to it; `secret` stands in `raw` too."""
 
     id: str
     raw: bytes
     rest: bytes
+    secret: str = ""
+
+    @property
+    def shown(self) -> bytes:
+        """All of it as people may see it: the secret is not told."""
+        raw = self.raw.removesuffix(self.secret.encode()) + b"***" if self.secret else self.raw
+        return raw + self.rest
+
+    def with_secret(self) -> Registration:
+        """With the secret that follows the name, if one does."""
+        found = _SECRET.match(self.rest)
+        if found is None:
+            return self
+        end = found.end()
+        return Registration(self.id, self.raw + self.rest[:end], self.rest[end:], found.group(1).decode())
+
+    @property
+    def may_get_a_secret(self) -> bool:
+        """What came glued to it is the beginning of a secret."""
+        return not self.secret and self.rest[:1] == b":" and len(self.rest) <= SECRET_LETTERS
 
 
 class Door:
-    """The beginning of one connection: bytes in, a registration out. An id is a name, not a secret."""
+    """The beginning of one connection: bytes in, a registration out. An id is a name, not a proof."""
 
     def __init__(self, greetings: Iterable[Greeting]) -> None:
         self._greetings = tuple(greetings)
@@ -104,8 +128,10 @@ class Door:
         """The registration once no more bytes can change it: something else follows it, or `idle` says so."""
         self._held = (self._held + data)[:LONGEST_REGISTRATION]
         best = self._best()
+        if best is None or not best.rest or best.may_get_a_secret:
+            return None
         may_grow = any(greeting.may_become(self._held) for greeting in self._greetings)
-        return best if best and best.rest and not may_grow else None
+        return None if may_grow else best
 
     def idle(self) -> Registration | None:
         """Nothing more has come for a moment: what is here is all of it."""
@@ -114,7 +140,8 @@ class Door:
     def _best(self) -> Registration | None:
         """The longest that fits: PS-12 is not PS-1 with a 2 behind it."""
         found = [one for greeting in self._greetings if (one := greeting.read(self._held))]
-        return max(found, key=lambda one: len(one.raw), default=None)
+        best = max(found, key=lambda one: len(one.raw), default=None)
+        return best.with_secret() if best else None
 
 
 class Stripper:

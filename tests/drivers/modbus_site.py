@@ -47,6 +47,7 @@ class Intake:
         self.latest: dict[tuple[str, str], Reading] = {}
         self.puzzles: list[tuple[str, bytes, Words]] = []
         self.strangers: list[tuple[str, str, bytes]] = []
+        self.secrets: dict[str, set[str]] = {}  # speaker -> what it may say; none: its name is enough
 
     def take(self, readings: Sequence[Reading]) -> None:
         self.taken.extend(readings)
@@ -62,6 +63,9 @@ class Intake:
 
     def puzzled_by(self, address: str, raw: bytes, why: Words) -> None:
         self.puzzles.append((address, raw, why))
+
+    def may_speak(self, speaker: str, secret: str) -> bool:
+        return speaker not in self.secrets or secret in self.secrets[speaker]
 
     def stranger(self, address: str, peer: str, raw: bytes) -> None:
         self.strangers.append((address, peer, raw))

@@ -9,6 +9,7 @@ import pytest
 
 from drivers.modbus import dtu as door
 from drivers.modbus.driver import ModbusDriver
+from drivers.modbus.options import Options
 from hub.model import LinkState, Quality, Stage
 from simulators.modbus.line import Unit
 from simulators.modbus.server import DialIn, Greeting
@@ -129,6 +130,55 @@ async def test_strangers_wait_are_shown_and_come_in_when_they_are_adopted(monkey
         intake.roster.change([device("d2", "modbus+dtu:869999999999999/1")])
         await until(lambda: driver.listener.waiting == 1)
         assert await strangers[0].reader.read(8)  # it is asked for its registers
+
+
+SPEAKER, SECRET = f"modbus+dtu:{IMEI}", "k7mw29xqhd3tk4fgmnpq"
+
+
+async def test_a_dtu_with_a_secret_is_believed_by_it_and_nobody_else_speaks_for_it(callers: list[DialIn], monkeypatch):
+    monkeypatch.setattr(door, "STRANGER_EVERY_S", 0.0)
+    async with driving([device("d1", f"modbus+dtu:{IMEI}/1", gap_ms=0)], **OPTIONS) as (driver, intake):
+        port = await port_of(driver)
+        intake.secrets[SPEAKER] = {SECRET}
+        callers.append(DialIn({1: Unit(Registers())}, "127.0.0.1", port, Greeting(f"{IMEI}:{SECRET}".encode())))
+        await callers[0].up()
+        await until(lambda: intake.value("d1", "word.w111") == word_at(111))
+        for says in (IMEI, f"{IMEI}:{'x' * 20}", f"{IMEI}:{SECRET[:-1]}", f"{IMEI}:{SECRET[:-1]}x\r\n"):
+            assert await (await Caller.call(port, says.encode())).hung_up(), says
+        assert [words.key.split(".")[1] for _, _, words in intake.puzzles] == [
+            "no_secret", "wrong_secret", "no_secret", "wrong_secret"]  # fmt: skip
+        assert intake.puzzles[1][:2] == (f"modbus+dtu:{IMEI}/1", f"{IMEI}:***".encode()), "what it said is not shown"
+        before = len(intake.taken)
+        await until(lambda: len(intake.taken) > before)  # the right one was not disturbed
+        assert intake.value("d1", "link") == LinkState.UP
+
+        intake.secrets[SPEAKER] = {"another"}  # the overlap is over
+        driver.listener.options = driver.listener.options.model_copy(update={"dtu_heartbeat_s": 0.2})
+        await until(lambda: intake.value("d1", "link") == LinkState.DOWN, 8)
+
+
+async def test_the_secret_of_a_stranger_is_not_shown():
+    async with driving([device("d1", f"modbus+dtu:{IMEI}/1")], **OPTIONS) as (driver, intake):
+        caller = await Caller.call(await port_of(driver), f"869999999999999:{SECRET}".encode())
+        await until(lambda: intake.strangers)
+        assert not await caller.hung_up(0.1), "it waits to be adopted"
+        assert intake.strangers[0][2] == intake.puzzles[0][1] == b"869999999999999:***"
+
+
+async def test_who_dials_in_from_elsewhere_is_hung_up_on_and_shown():
+    async with driving([device("d1", f"modbus+dtu:{IMEI}/1")], **OPTIONS, dtu_from=["10.20.0.0/16", "192.168.7.9"]) as (
+        driver,
+        intake,
+    ):
+        assert await (await Caller.call(await port_of(driver), IMEI.encode())).hung_up()
+        assert [(address, words.key) for address, _, words in intake.puzzles] == [
+            ("modbus+dtu:?127.0.0.1", "modbus.not_from_there")
+        ]
+    options = Options.model_validate({"dtu_from": ["10.20.0.0/16"]})
+    assert [options.lets_in(it) for it in ("10.20.3.4", "::ffff:10.20.3.4", "10.21.0.1", "?")] == [
+        True, True, False, False]  # fmt: skip
+    with pytest.raises(ValueError, match=r'has "10.20", which is no network. Write some like "10.20.0.0/16"'):
+        Options.model_validate({"dtu_from": ["10.20"]})
 
 
 async def test_strangers_are_few_a_second_and_do_not_stay(monkeypatch):

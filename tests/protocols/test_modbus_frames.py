@@ -185,6 +185,24 @@ def test_a_bad_message_says_what_was_expected_and_what_came(read, raw, says):
 # ---- the door of a DTU
 
 
+def test_a_secret_behind_the_name_is_read_whole_and_not_shown():
+    said = "PS-1:k7mw29xqhd3tk4fgmnpq"
+    for glued in (b"", b"\x01\x03", b"\r\n"):
+        whole = said.encode() + glued
+        for cut in range(len(whole) + 1):  # however TCP parts it
+            door = Door([Greeting(How.TEXT, "PS-1"), Greeting(How.IMEI)])
+            one = door.feed(whole[:cut]) or door.feed(whole[cut:]) or door.idle()
+            assert one is not None
+            assert (one.id, one.secret, one.raw) == ("PS-1", said[5:], said.encode()), cut
+            assert glued.startswith(one.rest)
+            assert one.shown == b"PS-1:***" + one.rest
+    for other in (b"PS-1:K7MW29XQHD3TK4FGMNPQ", b"PS-1:short", b"PS-1"):
+        door = Door([Greeting(How.TEXT, "PS-1")])
+        one = door.feed(other) or door.idle()
+        assert one is not None
+        assert (one.secret, one.raw, one.rest) == ("", b"PS-1", other[4:])
+
+
 def test_a_registration_is_known_by_the_silence_or_by_what_follows_it():
     door = Door([Greeting(How.TEXT, "PS-1"), Greeting(How.TEXT, "PS-12")])
     assert door.feed(b"PS-") is None

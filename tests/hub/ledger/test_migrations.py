@@ -83,7 +83,7 @@ async def test_a_newer_database_is_refused_in_words(ledger: Ledger, url: str):
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '999'"))
     engine.dispose()
-    with pytest.raises(LedgerUnavailable, match="revision 999, and this program knows revisions up to 002") as refused:
+    with pytest.raises(LedgerUnavailable, match="revision 999, and this program knows revisions up to 003") as refused:
         await Ledger.open(url, ManualClock())
     assert str(refused.value).endswith(
         "A newer FieldHub has written it: run that one, or bring back the copy from before the update."
