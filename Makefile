@@ -12,7 +12,7 @@ PORT    ?= 8420
 PYTHON  ?= $(shell command -v python3.11 || command -v python3)
 UPGRADE ?=
 ARGS    ?=
-JOBS    ?= 2
+JOBS    ?= 3
 ONLY    ?=
 
 VENV  := .venv

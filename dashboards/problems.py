@@ -69,6 +69,7 @@ STATUS = {
     "subject_is_taken": 409,
     "last_admin": 409,
     "of_a_file": 409,
+    "dials_nowhere": 409,
     "powers_are_apart": 409,
     "second_not_begun": 409,
     "second_is_wanted": 409,

@@ -108,6 +108,14 @@ async def adopt(request: Request, it: NewDevice) -> Response:
     return json(encode(shape.device(made)), 201)
 
 
+async def row(request: Request, device_id: DeviceId) -> Response:
+    """A device as a row of devices/*.toml has it, for who commissions; `file` is the one it stands in, "": by hand."""
+    it = device(request, device_id)
+    need(request, Right.COMMISSION, it)
+    file = desk(request).house.site.files.get(it.id, "")
+    return json(encode({name: getattr(it, name) for name in FIELDS} | {"file": file}))
+
+
 async def replace(request: Request, device_id: DeviceId, it: OtherDevice, dry_run: Try = False) -> Response:
     """Another controller, name or place for a device: its id, history, alarms and ledger stay.
 

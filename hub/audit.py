@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct, field
 
-from hub.audit_tables import Fold
+from hub.audit_tables import TABLES, Fold
 from hub.clock_watch import KIND as CLOCK
 from hub.contract import BadConfig
 from hub.ledger.entries import ALARM, RECEIPT, START, Entry
@@ -71,9 +71,7 @@ def verify(ledger: Inspection, known: Iterable[Known] = ()) -> Finding:
                 f"entry {told.tip[0] + 1} › and all after it are gone: the ledger ends at {told.tip[0]}, "
                 f"the tip is of entry {number}"
             )
-    tables = _Some(
-        fold.differences({name: ledger.rows(name) for name in ("person", "session", "token", "area", "device")})
-    )
+    tables = _Some(fold.differences({name: ledger.rows(name) for name in TABLES}))
     told.faults += [*faults, *chain.told(), *tables.told()]
     told.notes += notes.told()
     return told

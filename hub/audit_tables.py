@@ -14,9 +14,11 @@ from typing import Any
 
 import msgspec
 
+from hub.identity import HASH_LETTERS
 from hub.ledger.entries import HIDDEN, SECRETS, Entry
 
 KEYS = {"person": "name", "token": "id", "area": "code", "device": "id"}  # of each table, and kind of entry
+TABLES = (*KEYS, "session", "speaker_key")
 # Fields of entries from before there was `changed`, which said only some of what is.
 OLDER = ("full_name", "roles", "grants", "language", "disabled")
 # What became of roles when they became grants (migration 002): of the whole house, and of one two.
@@ -61,6 +63,7 @@ class Fold:
         self._rows: dict[str, dict[str, _Row]] = {kind: {} for kind in KEYS}
         self._mentioned: set[str] = set()  # of the registry, in entries that said no more than that
         self._sessions: dict[str, str] = {}  # first letters of a session's id -> whose it is
+        self._keys: dict[str, tuple[int, dict[str, Any]]] = {}  # speaker -> last entry, and its keys by their hash
         self._signed_in: dict[str, deque[datetime]] = {}  # of whom, by entries that named no session
 
     def take(self, it: Entry) -> None:
@@ -69,6 +72,9 @@ class Fold:
             return self._summary(it)
         if it.kind == "login":
             return self._log_in(it)
+        if it.kind == "identity" and isinstance(it.says, dict) and isinstance(it.says.get("keys"), dict):
+            self._keys[it.subject] = it.seq, it.says["keys"]
+            return
         if it.kind not in KEYS or not it.subject:
             return
         row = self._row(it.kind, it.subject, it.seq)
@@ -113,6 +119,7 @@ class Fold:
     def differences(self, tables: Mapping[str, Rows]) -> Iterator[str]:
         """Each row that is not what the entries say, and what it ought to be."""
         yield from self._strange_sessions(tables.get("session", ()))
+        yield from self._strange_keys(tables.get("speaker_key", ()))
         for kind, key in KEYS.items():
             there = {str(row[key]): row for row in tables.get(kind, ())}
             for name, row in there.items():
@@ -141,6 +148,19 @@ class Fold:
                 yield f'session {short} of "{row["person"]}" › is in the table, and no entry says who signed in'
             elif whose and row["person"] not in whose:
                 yield f'session {short} › is of "{row["person"]}" in the table, and of {whose} by the entries'
+
+    def _strange_keys(self, rows: Rows) -> Iterator[str]:
+        """Secrets that nobody made here: who wrote one into the table speaks for a device."""
+        there: dict[str, dict[str, Any]] = {}
+        for row in rows:
+            until = None if row["until"] is None else _time(row["until"]).isoformat()
+            there.setdefault(row["speaker"], {})[str(row["hash"])[:HASH_LETTERS]] = until
+        for speaker in there.keys() | self._keys.keys():
+            seq, must = self._keys.get(speaker, (0, {}))
+            has = there.get(speaker, {})
+            if has != must:
+                by = f"by entry {seq}" if seq else "by no entry"
+                yield f'speaker_key "{speaker}" › {len(has)} in the table are not the {len(must)} {by}'
 
     def _unlike(self, kind: str, name: str, told: _Row, row: Mapping[str, Any]) -> Iterator[str]:
         has, must = dict(row), dict(told.fields)

@@ -232,10 +232,13 @@ class House:
     def plate(self, device: str) -> Nameplate:
         return self.hub.members[device].plate
 
-    def speaker(self, device: Device) -> str:
-        """Who says on the wire that it is this device; "" where it is we who connect to it."""
+    def speaker(self, device: Device) -> tuple[str, list[Device]]:
+        """Who says on the wire that it is this device, and all devices that it speaks for. ("", []): we connect."""
         of = self._speakers.get(device.driver)
-        return of(device.address) if of else ""
+        name = of(device.address) if of else ""
+        if of is None or not name:
+            return "", []
+        return name, [it for it in self.devices.values() if it.driver == device.driver and of(it.address) == name]
 
     def slots(self, device: str) -> Mapping[str, Slot]:
         return self.hub.members[device].slots

@@ -24,6 +24,7 @@ from hub.ledger.keys import SpeakerKey as Key
 LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # none that look alike; they fit into any terminal's text
 SECRET_LENGTH = 20  # 100 bits
 LONGEST_OVERLAP_DAYS = 90
+HASH_LETTERS = 16  # of a key's hash, by which its entry names it
 MOST_KEYS = 4  # of one speaker: the new one, and old ones that still count; the oldest ends early
 
 
@@ -104,7 +105,8 @@ class Identity:
         by: str,
         where: Mapping[str, Any],
     ) -> None:
-        await self._keys.put(speaker, keys, Note("identity", now, by, speaker, body={**did, **where}))
+        told = {it.hash[:HASH_LETTERS]: it.until.isoformat() if it.until else None for it in keys}
+        await self._keys.put(speaker, keys, Note("identity", now, by, speaker, body={**did, "keys": told, **where}))
         self._of[speaker] = keys
         for gone in [it for it in self._heard if it[0] == speaker and it[1] not in {key.hash for key in keys}]:
             del self._heard[gone]

@@ -1,7 +1,7 @@
 """Traces, where `[log] traces` names a collector (OTLP over HTTP): what a request or a command did, and how long.
 
     with traces.span("history write", {"fieldhub.points": size}) as span:
-        span.note("cut", {"fieldhub.batches": 3})
+        span.tell({"fieldhub.batches": 3})
 
 Without a collector nothing is kept and nothing is imported. A span holds names, numbers and ids; never a text that
 somebody wrote, a query, or an argument of a command.

@@ -1,4 +1,7 @@
-"""The demo county, running: twelve pump stations on their wires, a story, and a desk where faults are switched."""
+"""The demo county, running: twelve pump stations on their wires, a story, and a desk where faults are switched.
+
+A thirteenth dials in and stands in no file: the hub is to adopt it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from simulators.county.stations import AREAS, SITES, Site
+from simulators.county.stations import AREAS, NEWCOMER, SITES, Site
 from simulators.county.story import RAIN, Story
 from simulators.modbus.device import PumpStationDevice
 from simulators.modbus.faults import Framing
@@ -41,6 +44,7 @@ class County:
         self.devices = {
             site.id: PumpStationDevice(site.id, Station(site.parameters, seed + n)) for n, site in enumerate(self.sites)
         }
+        self._newcomer = PumpStationDevice(NEWCOMER.id, Station(NEWCOMER.parameters, seed + len(self.sites)))
         self._wires = self._hang(base_port, hub)
         self._story = None if calm else Story([(s.id, len(s.parameters.pumps)) for s in self.sites], seed)
         self._now_s = 0.0
@@ -61,7 +65,8 @@ class County:
                 wires.append(wire)
             for site in sites:
                 self.devices[site.id].wire = wire
-        return wires
+        self._newcomer.wire = self._wire(NEWCOMER, {NEWCOMER.unit: self._newcomer.unit}, 0, hub)
+        return [*wires, self._newcomer.wire] if self._newcomer.wire else wires
 
     @staticmethod
     def _wire(site: Site, units: Mapping[int, Unit], port: int, hub: tuple[str, int] | None) -> Wire | None:
@@ -75,7 +80,7 @@ class County:
             await wire.up()
 
     async def down(self) -> None:
-        for device in self.devices.values():
+        for device in (*self.devices.values(), self._newcomer):
             await device.settled()
         for wire in self._wires:
             await wire.down()
@@ -98,7 +103,7 @@ class County:
                 self.rain(event.station, event.for_s, SHOWER_MM_H[0] if event.pump == 1 else SHOWER_MM_H[1])
             else:
                 self.switch(event.station, event.fault, True, for_s=event.for_s, pump=event.pump)
-        for device in self.devices.values():
+        for device in (*self.devices.values(), self._newcomer):
             device.tick(now_s, dt)
 
     def rain(self, station: str, for_s: float, mm_h: float) -> None:

@@ -268,6 +268,7 @@ def driver_spec(field: Field) -> DriverSpec:
         "open": open_it,
         "nameplate": lambda device: PLATE,
         "check": lambda device: None,
+        "speaker": lambda address: "" if "out" in address else address.partition("/")[0],
     }
     return DriverSpec(**given)
 

@@ -106,6 +106,10 @@ APART = {
     "POST /api/v1/devices/check",
     "PATCH /api/v1/devices/{device_id}",
     "POST /api/v1/devices/{device_id}/retire",
+    "GET /api/v1/devices/{device_id}/row",
+    "GET /api/v1/devices/{device_id}/secret",
+    "POST /api/v1/devices/{device_id}/secret",
+    "POST /api/v1/devices/{device_id}/secret/end",
 }
 
 
@@ -202,6 +206,9 @@ async def test_who_commissions_a_town_brings_changes_and_retires_devices_there_o
             checked = await browser.post(f"{V1}/devices/check", json={**new, "area": area})
             made = await browser.post(f"{V1}/devices", json={**new, "area": area})
             assert (checked.status_code, made.status_code) == (200 if expected == 201 else 403, expected), area
+        row = (await browser.get(f"{V1}/devices/ps-new/row")).json()
+        assert row == {**new, "area": VILLAGE, "settings": {}, "file": ""}
+        assert (await browser.get(f"{V1}/devices/{THEIRS}/row")).status_code == 404
         moved = await browser.patch(f"{V1}/devices/ps-new", json={"area": WEST})
         assert (moved.status_code, moved.json()["code"]) == (403, "no_right"), "not out of one's own town either"
         assert (await browser.patch(f"{V1}/devices/{THEIRS}", json={"name": "mine"})).status_code == 404
@@ -209,6 +216,54 @@ async def test_who_commissions_a_town_brings_changes_and_retires_devices_there_o
         assert gone.status_code == 404
         assert (await browser.post(f"{V1}/devices/ps-new/retire", json={"confirm": "新站"})).status_code == 204
     assert "ps-new" not in here.house.hub.members
+
+
+async def test_the_secret_of_a_terminal_is_made_by_who_commissions_all_devices_behind_it(here: County):
+    new = {"name": "新站", "kind": "pump_station", "profile": "test"}
+    async with here.browser("field_engineer") as whole, here.browser(f"field_engineer@{EAST}") as town:
+        rows = {"one": ("field:88/1", EAST), "two": ("field:88/2", EAST), "far": ("field:99/1", WEST)}
+        for id, (address, area) in rows.items():
+            row = {**new, "id": id, "name": f"新站 {id}", "address": address, "area": area}
+            assert (await whole.post(f"{V1}/devices", json=row)).status_code == 201
+        told = (await town.get(f"{V1}/devices/one/secret")).json()
+        assert told == {"speaker": "field:88", "devices": ["one", "two"], "secrets": []}
+        made = await town.post(f"{V1}/devices/two/secret", json={"overlap_days": 1})
+        assert made.status_code == 201
+        name, _, secret = made.json()["text"].partition(":")
+        assert name == "88"
+        assert [it["named"] for it in made.json()["secrets"]] == [False, True]
+        proves = here.house.reception.may_speak
+        assert proves("field:88", secret)
+        assert proves("field:88", "")
+        assert secret not in (await town.get(f"{V1}/devices/one/secret")).text, "told once"
+        ended = await town.post(f"{V1}/devices/one/secret/end", json={"what": "old"})
+        assert [it["named"] for it in ended.json()["secrets"]] == [False]
+        assert not proves("field:88", "")
+
+        assert (await town.get(f"{V1}/devices/far/secret")).status_code == 404
+        assert (await whole.patch(f"{V1}/devices/two", json={"area": WEST})).status_code == 200
+        for answer in (
+            await town.get(f"{V1}/devices/one/secret"),
+            await town.post(f"{V1}/devices/one/secret", json={}),
+            await town.post(f"{V1}/devices/one/secret/end", json={"what": "all"}),
+        ):
+            assert (answer.status_code, answer.json()["code"]) == (403, "no_right"), "part of it is another town's"
+        assert (await whole.post(f"{V1}/devices/one/secret/end", json={"what": "all"})).json()["secrets"] == []
+        assert proves("field:88", "")
+
+        assert (
+            await whole.post(f"{V1}/devices", json={**new, "id": "ours", "address": "field:out-1"})
+        ).status_code == 201
+        assert (await whole.get(f"{V1}/devices/ours/secret")).json() == {"speaker": "", "devices": [], "secrets": []}
+        nothing = await whole.post(f"{V1}/devices/ours/secret", json={})
+        assert (nothing.status_code, nothing.json()["code"]) == (409, "dials_nowhere")
+    notes = await here.house.ledger.entries("identity")
+    assert [it.says["did"] for it in notes if it.subject == "field:88"] == [
+        "device secrets ended",
+        "old device secrets ended",
+        "device secret made",
+    ]
+    assert all(secret not in str(it.says) for it in notes)
 
 
 async def test_a_stream_tells_a_town_of_its_own_devices_only(here: County):

@@ -210,7 +210,11 @@ async def ask_about_the_registry(it: Asked, one: httpx.AsyncClient, here: County
     await it.ask(one, "POST", f"{V1}/devices/check", json=new)
     await it.ask(one, "POST", f"{V1}/devices", json=new)
     device, route = f"{V1}/devices/ps-new", f"{V1}/devices/{{device_id}}"
+    await it.ask(one, "GET", f"{device}/row", f"{route}/row")
     await it.ask(one, "PATCH", device, route, json={"address": "field:100"})
+    await it.ask(one, "POST", f"{device}/secret", f"{route}/secret", json={"overlap_days": 7})
+    assert len((await it.ask(one, "GET", f"{device}/secret", f"{route}/secret"))["secrets"]) == 2
+    await it.ask(one, "POST", f"{device}/secret/end", f"{route}/secret/end", json={"what": "old"})
     await it.ask(one, "POST", f"{device}/retire", f"{route}/retire", json={"confirm": "新站"})
 
 

@@ -34,8 +34,22 @@ def source(path: Path) -> str:
 
 
 def texts(language: str) -> dict[str, str]:
-    it: dict[str, str] = json.loads((WEB / "i18n" / f"{language}.json").read_text("utf-8"))
-    return it
+    """All of them: those of the first page, and those that come with the other pages."""
+    first, more = (json.loads((WEB / "i18n" / part / f"{language}.json").read_text("utf-8")) for part in ("", "more"))
+    assert not set(first) & set(more)
+    return {**first, **more}
+
+
+def at_first(*pages: str) -> set[Path]:
+    """Files that are there when the first page is: these and what they import."""
+    found: set[Path] = set()
+    waiting = [WEB / "app" / name for name in pages]
+    while waiting:
+        path = waiting.pop().resolve()
+        if path not in found:
+            found.add(path)
+            waiting += [path.parent / it for it in re.findall(r"(?m)^(?:import|\}).*from '(\.[^']+)'", source(path))]
+    return found
 
 
 # ---- words --------------------------------------------------------------------------------------------------------
@@ -69,6 +83,19 @@ def test_every_text_that_is_used_is_there_and_every_text_that_is_there_is_used()
     by_pattern = re.compile("|".join(patterns))
     spare = {key for key in known if key not in used and not by_pattern.fullmatch(key.removesuffix(".one"))}
     assert {key for key in spare if key.removesuffix(".one") not in used} == set()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_texts_that_come_later_are_of_pages_that_come_later(language: str):
+    more = set(json.loads((WEB / "i18n" / "more" / f"{language}.json").read_text("utf-8")))
+    first = set(texts(language)) - more
+    code = "\n".join(source(path) for path in at_first("main.js", "pages/login.js"))
+    used = {key for key in first | more if f"'{key.removesuffix('.one')}'" in code}
+    for made in re.findall(r"`([a-z]+\.[^`\s]*\$\{[^`]+)`", code):
+        pattern = re.escape(re.sub(r"\$\{[^}]*\}", "*", made)).replace(r"\*", r"[\w.-]+")
+        used |= {key for key in first | more if re.fullmatch(pattern, key.removesuffix(".one"))}
+    assert used & more == set(), "the first page would show their keys"
+    assert first - used == set(), "they may come later: i18n/more/"
 
 
 def test_no_literals_in_the_code():

@@ -15,6 +15,7 @@ from hub.__main__ import main
 from hub.audit import BACK, verify
 from hub.clock import ManualClock
 from hub.config import HubFile, Site
+from hub.identity import Identity
 from hub.ledger import Ledger, Note
 from hub.ledger.database import open_to_read
 from hub.ledger.entries import START, changed, draft, seal
@@ -27,6 +28,7 @@ from tests.hub.ledger.samples import at, change, command
 
 WANG = Person("wang.min", "王敏", "$argon2id$…", (Grant("viewer"),), at(0))
 PUMP = Device("ps-1", "东门泵站", "pump_station", "modbus+tcp://10.0.0.1:502/1", settings={"pumps": 3})
+DTU = "modbus+dtu:860123456789012"
 ENTRIES = 7
 
 
@@ -272,7 +274,7 @@ def test_more_faults_than_can_be_read_are_counted(site: Path):
 
 @pytest.fixture
 async def peopled(site: Path) -> Path:
-    """The site with a person, a token and a registry, all written down by entries."""
+    """The site with a person, a token, a registry and a terminal's secret, all written down by entries."""
     ledger = await Ledger.open(url(site), ManualClock(at(10)))
     added = Note("person", at(10), "admin", WANG.name, body={"did": "added", "changed": changed(None, WANG)})
     await ledger.people.add(WANG, added)
@@ -280,6 +282,7 @@ async def peopled(site: Path) -> Path:
     made = Note("token", at(11), WANG.name, "t1", body={"did": "made", "changed": changed(None, token)})
     await ledger.people.add_token(token, made)
     await follow(Site(site, HubFile(), {}, (), (PUMP,), {}, {"ps-1": "devices/pumps.toml"}), ledger.places, at(12))
+    await Identity(ledger.keys, ManualClock(at(13))).renew(DTU, timedelta(days=7), WANG.name, {})
     await ledger.close()
     return site
 
@@ -311,6 +314,15 @@ def test_tables_that_say_what_the_entries_say_are_whole(peopled: Path):
         ("UPDATE token SET id = 't2'", 'token "t2" › is in the table, and no entry says that anybody added it'),
         ("UPDATE device SET address = 'modbus+tcp://10.6.6.6:502/1'", 'device "ps-1" › address is '),
         ("""UPDATE device SET settings = '{"pumps": 4}'""", 'device "ps-1" › settings is '),
+        (
+            "DELETE FROM speaker_key WHERE until IS NOT NULL",
+            f'speaker_key "{DTU}" › 1 in the table are not the 2 by entry ',
+        ),
+        ("UPDATE speaker_key SET until = NULL", f'speaker_key "{DTU}" › 2 in the table are not the 2 by '),
+        (
+            "INSERT INTO speaker_key SELECT 'modbus+dtu:x', hash, made_at, until FROM speaker_key WHERE until IS NULL",
+            'speaker_key "modbus+dtu:x" › 1 in the table are not the 0 by no entry',
+        ),
         ("UPDATE device SET retired_at = added_at", 'device "ps-1" › retired is True in the table, and False by'),
     ],
 )
@@ -334,7 +346,7 @@ async def test_a_token_that_was_ended_and_is_back_is_named(peopled: Path):
     ledger = await Ledger.open(url(peopled), ManualClock(at(20)))
     await ledger.append(Note("token", at(21), WANG.name, "t1", body={"did": "ended"}))
     await ledger.close()
-    assert faults(peopled) == ['token "t1" › is in the table, and entry 12 says that it has ended']
+    assert faults(peopled) == ['token "t1" › is in the table, and entry 13 says that it has ended']
 
 
 async def test_entries_from_before_there_was_before_and_after_are_compared_as_far_as_they_go(site: Path):
@@ -374,7 +386,7 @@ async def test_a_second_factor_that_was_taken_away_by_hand_is_named(peopled: Pat
     assert faults(peopled) == []
     by_hand(peopled, "UPDATE person SET second = ''")
     assert faults(peopled) == [
-        'person "wang.min" › second factor is False in the table, and True by the entries (the last is 12)'
+        'person "wang.min" › second factor is False in the table, and True by the entries (the last is 13)'
     ]
 
 

@@ -21,7 +21,7 @@ from protocols.modbus import pdu
 from protocols.modbus.frames import Frame, MbapStream, Side, seal_mbap, seal_rtu
 from simulators.county import County, devices_toml
 from simulators.county.control import ControlDesk
-from simulators.county.stations import AREAS, COUNTY, SITES
+from simulators.county.stations import AREAS, COUNTY, NEWCOMER, SITES
 from simulators.county.story import EVERY_S, RAIN, Story
 from simulators.modbus.device import FAULTS, BadOrder
 from simulators.modbus.server import TcpServer
@@ -131,14 +131,15 @@ async def test_dtus_dial_the_hub_and_say_who_they_are():
 
     async def hub(reader, writer):
         said[await reader.readexactly(15)] = writer
-        if len(said) == 2:
+        if len(said) == 3:
             both.set()
 
     server = await asyncio.start_server(hub, "127.0.0.1", 0)
     it = County(calm=True, hub=("127.0.0.1", server.sockets[0].getsockname()[1]))
     await it.up()
     await asyncio.wait_for(both.wait(), 5)
-    assert set(said) == {site.imei.encode() for site in SITES if site.wire == "dtu"}
+    assert set(said) == {site.imei.encode() for site in (*SITES, NEWCOMER) if site.wire == "dtu"}
+    assert NEWCOMER.imei not in devices_toml(it.ports), "it is to be adopted"
     await it.down()
     for writer in said.values():
         writer.close()

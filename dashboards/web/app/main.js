@@ -7,12 +7,12 @@ import { silence, silentUntil, soundState, unlock, unsilence, wanted } from './s
 import { begin, counts, deviceOf, isUnseen, may, session, site, standing, unseen } from './store.js';
 import { now, setNow } from './time.js';
 import { Empty, Failed, Icon, Lamp, Level, Loading } from './ui.js';
-import { T, clock, language, name, span, speak, when, zone } from './words.js';
+import { T, clock, language, moreTexts, name, span, speak, when, zone } from './words.js';
 import { Overview } from './pages/overview.js';
 
 /** Pages that are fetched when they are first opened. @param {Promise<any>} file @param {string} name */
-const from = (file, name) => file.then((it) => it[name]);
-const LOGIN = () => from(import('./pages/login.js'), 'Login');
+const from = (file, name) => Promise.all([file, moreTexts()]).then(([it]) => it[name]);
+const LOGIN = () => import('./pages/login.js').then((it) => it.Login);
 const SETUP = () => from(import('./pages/setup.js'), 'Setup');
 const FIRST = () => from(import('./pages/first.js'), 'First');
 /** @type {[RegExp, () => any, string, string[]][]} address, page, its place in the navigation, names of its parts */

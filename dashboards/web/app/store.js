@@ -235,6 +235,7 @@ function listen(message) {
   if (message.frame) return take(message);
   if (message.beat) return setNow(JSON.parse(message.beat).now);
   if (message.event === 'bye') return stayOrLeave();
+  if (message.event === 'over') signedOut.value += 1;
   if (message.event === 'reset') snapshot();
   if (message.event === 'hello') {
     const told = JSON.parse(message.data);

@@ -1,5 +1,6 @@
 /**
- * Everything that is written: our own texts (i18n/*.json), the house's sentences (its words.toml), names in two
+ * Everything that is written: our own texts (i18n/*.json, and i18n/more/ for pages that are fetched later), the house's
+ * sentences (its words.toml), names in two
  * languages, numbers, units, times and ages. No other file has words in it.
  */
 import { ASSETS, effect, remembered, signal } from './core.js';
@@ -17,6 +18,27 @@ effect(() => {
   document.documentElement.lang = language.value || 'zh-CN';
 });
 
+/** @param {string} tongue @param {string} [part] "" or "more/" @returns {Promise<Record<string, string>>} */
+const read = (tongue, part = '') => fetch(`${ASSETS}/i18n/${part}${tongue}.json`).then((it) => it.json());
+
+/** The texts of pages that are fetched when they are first opened, or on their way. */
+let more = /** @type {Promise<void> | null} */ (null);
+
+/** Read them too; rejects when they cannot be had now. @returns {Promise<void>} */
+export function moreTexts() {
+  const tongue = language.value;
+  more ||= read(tongue, 'more/').then(
+    (it) => {
+      if (tongue === language.value) texts.value = { ...texts.value, ...it }; // else `speak` has read the others
+    },
+    (wrong) => {
+      more = null;
+      throw wrong;
+    },
+  );
+  return more;
+}
+
 /**
  * Read our texts and the house's sentences of a language, then show it.
  * @param {string} wanted
@@ -24,8 +46,8 @@ effect(() => {
  */
 export async function speak(wanted, ask) {
   const tongue = LANGUAGES.includes(wanted) ? wanted : LANGUAGES[0];
-  const answer = await fetch(`${ASSETS}/i18n/${tongue}.json`);
-  texts.value = await answer.json();
+  const first = await read(tongue);
+  texts.value = more ? { ...first, ...(await read(tongue, 'more/')) } : first;
   language.value = tongue;
   const told = await ask(`/words?language=${tongue}`).catch(() => ({ words: {} }));
   sentences.value = told.words;

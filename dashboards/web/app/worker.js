@@ -2,7 +2,8 @@
  * SharedWorker: one event stream for the whole browser, however many tabs are open (a browser has six connections to a
  * server, and each open stream takes one). Also imported by store.js where there are no shared workers.
  *
- * Tells its tabs {state}, {frame, id}, {beat}, {event: "hello" | "reset" | "bye", id, data}.
+ * Tells its tabs {state}, {frame, id}, {beat}, {event: "hello" | "reset" | "bye", id, data}, and
+ * {event: "over"}: signed out in another tab.
  */
 const STREAM = '/api/v1/stream';
 const SILENT_MS = 15_000; // nothing heard for so long: the connection is dead, whatever it says of itself
@@ -97,7 +98,7 @@ if (typeof SharedWorkerGlobalScope !== 'undefined') {
       if (message.data === 'open') tab.postMessage(last);
       if (message.data === 'close') {
         stream.close();
-        for (const other of tabs) if (other !== tab) other.postMessage({ event: 'bye' });
+        for (const other of tabs) if (other !== tab) other.postMessage({ event: 'over' });
       }
     };
   });

@@ -15,6 +15,7 @@ const KINDS = [
   'login',
   'person',
   'token',
+  'identity',
   'device',
   'area',
   'registry',

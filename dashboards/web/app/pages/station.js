@@ -1,6 +1,7 @@
 /** Level 2 and 3: one station. What exactly, and what can be done: mimic, pumps, trends, alarms, commands. */
 import { html, query, setQuery } from '../core.js';
 import { ConfirmDialog, confirmFirst } from '../confirm.js';
+import { Equipment } from '../equipment.js';
 import { Faceplate } from '../faceplate.js';
 import { Mimic } from '../mimic.js';
 import { FLOW, LEVEL, MODE, POWER, actionOf, allPumps, limitsOf, townOf, whyDead } from '../station.js';
@@ -40,7 +41,7 @@ export function Station({ id }) {
         <${CommandsHere} device=${device} />
       </div>
     </div>
-    <${AllPoints} device=${device} />
+    <div class="col"><${AllPoints} device=${device} /><${Equipment} device=${device} /></div>
     <${ConfirmDialog} />
   `;
 }
