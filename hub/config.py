@@ -1,6 +1,6 @@
 """Reads the site folder, checks everything, reports every mistake at once.
 
-    hub.toml            [site] [http] [log] [ledger] [security] [openid] [drivers.NAME] [families] [armed]
+    hub.toml            [site] [http] [log] [ledger] [history] [security] [openid] [drivers.NAME] [families] [armed]
     devices/*.toml      [[area]] and [[device]]
     profiles/*.toml     makes and models of this site (read by the drivers)
     rules/*.toml        rules of this site (read by rules/load.py)

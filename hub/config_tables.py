@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address, ip_network
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from hub.config_words import NOT_SAID_BACK
@@ -27,6 +27,9 @@ HUB_WRITE = {
     "idle_minutes": "whole minutes from 5 to 1440, like 60",
     "session_hours": "whole hours from 1 to 168, like 12",
     "separate_powers": "true or false",
+    "readings_days": "whole days, like 90, or 0 for ever",
+    "minutes_days": "whole days, like 400, or 0 for ever",
+    "hours_days": "whole days, like 3650, or 0 for ever",
     "families": 'what kinds are there for: sluice = "water" (water, fleet, broadcast, camera, other)',
 }
 
@@ -127,6 +130,24 @@ class LogTable(Strict):
         return url
 
 
+class HistoryTable(Strict):
+    """[history]: for how many days what is kept; 0: for ever. A day's roll-ups are made when it is over."""
+
+    readings_days: int = Field(default=0, ge=0, le=36_500)
+    minutes_days: int = Field(default=0, ge=0, le=36_500)  # steps of a minute
+    hours_days: int = Field(default=0, ge=0, le=36_500)  # steps of an hour
+
+    @model_validator(mode="after")
+    def _the_coarser_the_longer(self) -> Self:
+        for finer, coarser in (("readings_days", "minutes_days"), ("minutes_days", "hours_days")):
+            one, other = getattr(self, finer), getattr(self, coarser)
+            if other and not 0 < one <= other:
+                raise ValueError(
+                    f"{coarser} is {other}, and {finer} {one or 'for ever'}. Keep the coarser steps longer"
+                )
+        return self
+
+
 class LedgerTable(Strict):
     """[ledger]: where what happened is kept."""
 
@@ -178,6 +199,7 @@ class HubFile(Strict):
     http: HttpTable = HttpTable()
     log: LogTable = LogTable()
     ledger: LedgerTable = LedgerTable()
+    history: HistoryTable = HistoryTable()
     security: SecurityTable = SecurityTable()
     openid: OpenIdTable | None = None
     drivers: dict[str, dict[str, Any]] = {}

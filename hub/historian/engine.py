@@ -7,6 +7,9 @@
                                  │
                                  ▼
              commit thread: "segments in, journal rows out" in one transaction ─► new view
+                                 │ as files gather, and when a day is over
+                                 ▼
+             merge thread: many files of a day into one (compaction.py), and the same swap
 
 Readers take the view, which is never changed, in two query threads. Only the commit thread makes a new view, so nothing
 is locked. The event loop itself touches no disk.
@@ -20,28 +23,32 @@ import fcntl
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, ParamSpec, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hub.clock import Clock
-from hub.historian import head, reader, segments
-from hub.historian.base import Batch, Buckets, Columns, HistoryUnavailable, Sample
+from hub.historian import compaction, files, head, reader, segments
+from hub.historian.base import DAY_US, Batch, Buckets, Columns, HistoryUnavailable, Sample, to_us
 from hub.historian.catalogue import Catalogue
-from hub.historian.journal import Journal, Segment, keep_names
+from hub.historian.compaction import DAY_LEVEL
+from hub.historian.journal import NO_FLOOR, Journal, Rollup, Segment, keep_names
 from hub.historian.reader import View
+from hub.historian.rollup import HOUR_US, TIERS
 from hub.historian.segments import Shelf
 
 SEAL_POINTS = 6_000_000  # 126 MB of head; twice as much is the most before writers wait
-# An hour, because files are not merged yet: 24 a day at least, not 1,440. The journal makes waiting safe, and reading
-# an hour back in after a crash takes well under a second.
+# The journal makes waiting safe, and reading an hour back in after a crash takes well under a second.
 SEAL_AFTER_S = 3600.0
 SEAL_AGAIN_S = 10.0  # pause after a seal that failed
 QUERY_THREADS = 2
 SEAL_NICE = 5  # sorting six million readings may take longer; the devices may not wait
+MERGE_NICE = 10
+LOOK_EVERY_S = 60.0  # whether files are to be merged
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -55,7 +62,10 @@ class Health(Struct, frozen=True):
     segments: int
     segment_points: int
     segment_bytes: int
+    rollups: int
+    rollup_bytes: int
     seal_error: str
+    merge_error: str
     damage: tuple[str, ...]  # what was found broken at opening, a sentence each
 
 
@@ -70,7 +80,8 @@ class EmbeddedHistorian:
         self._seal_after_s = seal_after_s
         self._shelf = Shelf(folder / "segments")
         self._commits = ThreadPoolExecutor(1, "history-commit")  # its order is the order of durability
-        self._seals = ThreadPoolExecutor(1, "history-seal", initializer=_be_nice)
+        self._seals = ThreadPoolExecutor(1, "history-seal", initializer=_be_nice(SEAL_NICE))
+        self._merges = ThreadPoolExecutor(1, "history-merge", initializer=_be_nice(MERGE_NICE))
         self._queries = ThreadPoolExecutor(QUERY_THREADS, "history-query")
         self._damage: list[str] = []
         self._closed = False
@@ -83,6 +94,8 @@ class EmbeddedHistorian:
         self._head_since = clock.monotonic()
         self._no_seal_before = clock.monotonic()
         self._seal_error = ""
+        self._merge_error = ""
+        self._late_taken_on = -1  # day since 1970 on which late readings were last taken into their days
 
     # ---- opening and closing --------------------------------------------------------------------------------------
 
@@ -106,15 +119,19 @@ class EmbeddedHistorian:
             self._journal = Journal(self._folder / "history.sqlite3")
             undo.callback(self._journal.close)
             self.catalogue.load(self._journal.entries())
-            self._view = View(tuple(self._known_segments()), self._replayed(), self._journal.floor_us)
+            segments_, rollups = self._known_files()
+            self._view = View(
+                segments_, self._replayed(), self._journal.floor_us, self._journal.readings_floor_us, rollups
+            )
             undo.pop_all()
 
-    def _known_segments(self) -> list[Segment]:
-        """The segments of the catalogue; a file that is not in it was never finished, and goes."""
-        known = {it.file: it for it in self._journal.segments()}
+    def _known_files(self) -> tuple[tuple[Segment, ...], Mapping[tuple[int, int], Rollup]]:
+        """The files of the catalogue; one that is not in it was never finished, and goes."""
+        known: dict[str, Segment | Rollup] = {it.file: it for it in self._journal.segments()}
+        known |= {it.file: it for it in self._journal.rollups()}
         try:
             for path in self._shelf.folder.iterdir():
-                if path.name not in known and path.name.endswith((".parquet", segments.UNFINISHED)):
+                if path.name not in known and path.name.endswith((".parquet", files.UNFINISHED)):
                     path.unlink()
         except OSError as failure:
             raise HistoryUnavailable(
@@ -122,11 +139,16 @@ class EmbeddedHistorian:
             ) from failure
         for name in [it for it in known if not (self._shelf.folder / it).exists()]:
             lost = known.pop(name)
+            what = f"{lost.points} readings" if isinstance(lost, Segment) else f"{lost.rows} steps"
             self._damage.append(
-                f"{self._shelf.folder / name} › this file with {lost.points} readings is missing › "
+                f"{self._shelf.folder / name} › this file with {what} is missing › "
                 "restore it from a backup and start again"
             )
-        return list(known.values())
+        there = known.values()
+        return (
+            tuple(it for it in there if isinstance(it, Segment)),
+            {(it.tier, it.day): it for it in there if isinstance(it, Rollup)},
+        )
 
     def _replayed(self) -> head.Parts:
         parts: head.Parts = ()
@@ -147,6 +169,7 @@ class EmbeddedHistorian:
     async def _stop_threads(self, last: Callable[[], None] | None = None) -> None:
         def stop() -> None:
             self._queries.shutdown()
+            self._merges.shutdown()
             self._seals.shutdown()  # before the commits: a seal ends with a commit
             if last is not None:
                 self._commits.submit(last).result()
@@ -175,7 +198,7 @@ class EmbeddedHistorian:
         if not view.parts:
             self._head_since = self._clock.monotonic()
         parts = head.append(view.parts, head.Part.of(id, batch), self._sealing_upto)
-        self._view = View(view.segments, parts, view.floor_us)
+        self._view = replace(view, parts=parts)
         self._seal_if_due()
 
     def _head_is_full(self) -> bool:
@@ -223,7 +246,7 @@ class EmbeddedHistorian:
         new: list[Segment] = []
         failure = ""
         try:
-            batch = segments.tidy(head.concatenate([it.batch for it in view.parts]), view.floor_us)
+            batch = segments.tidy(head.concatenate([it.batch for it in view.parts]), view.readings_floor_us)
             for piece in segments.by_day(batch):
                 new.append(segments.write(self._shelf.folder, self._journal.take_segment_id(), 0, piece))
         except HistoryUnavailable as unavailable:
@@ -245,7 +268,7 @@ class EmbeddedHistorian:
         self._seal_error = ""
         self._head_since = self._clock.monotonic()
         view = self._view
-        self._view = View((*view.segments, *new), head.after(view.parts, upto), view.floor_us)
+        self._view = replace(view, segments=(*view.segments, *new), parts=head.after(view.parts, upto))
 
     def _seal_failed(self, why: str) -> None:
         self._seal_error = why
@@ -258,6 +281,82 @@ class EmbeddedHistorian:
             self._seal_failed(repr(mistake))
             self._sealing = None
             self._sealing_upto = 0
+
+    # ---- merging --------------------------------------------------------------------------------------------------
+
+    async def run(self, readings_days: int = 0, tiers_days: Mapping[int, int] | None = None) -> None:
+        """Keep the files few, and what is older than so many days (0: nothing) forgotten, until cancelled.
+
+        What goes wrong is told by `health`, and tried again.
+        """
+        while True:
+            await self._clock.sleep(LOOK_EVERY_S)
+            with contextlib.suppress(HistoryUnavailable):
+                await self.compact()
+                await self.purge(readings_days, tiers_days or {})
+
+    async def purge(self, readings_days: int, tiers_days: Mapping[int, int]) -> int:
+        """Forget what is older than so many days. How many readings and steps went. Raises HistoryUnavailable."""
+        now_us = to_us(self._clock.now())
+
+        def before(days: int) -> int:
+            return now_us - days * DAY_US if days else NO_FLOOR
+
+        return await self.keep(before(readings_days), {tier: before(days) for tier, days in tiers_days.items()})
+
+    async def compact(self) -> int:
+        """Merge all that is due now; how many files there are fewer. Raises HistoryUnavailable."""
+        now_us, fewer = to_us(self._clock.now()), 0
+        today = now_us // DAY_US
+        late_too = self._late_taken_on != today  # also at each start
+        try:
+            while run := compaction.due(self._view.segments, now_us, late_too):
+                fewer += await self._in(self._merges, self._merge, run, now_us)
+        except HistoryUnavailable as unavailable:
+            self._merge_error = str(unavailable)
+            raise
+        self._merge_error = ""
+        self._late_taken_on = today
+        return fewer
+
+    def _merge(self, run: Sequence[Segment], now_us: int) -> int:
+        """In the merge thread: a new file first, then the swap."""
+
+        def go_on() -> None:
+            if self._closed:
+                raise HistoryUnavailable(f"{self._folder} › the history is closed › start the hub again")
+
+        try:
+            level = compaction.level_of(run, now_us)
+            new, rollups = compaction.merge(self._shelf.folder, run, level, self._view.readings_floor_us, go_on)
+        except (OSError, *files.Unreadable) as failure:
+            if not set(run) <= set(self._view.segments):
+                return 0  # dropped meanwhile
+            raise HistoryUnavailable(
+                f"{self._shelf.folder} › {len(run)} files of one day cannot be merged: {failure} › they stay as they "
+                "are; see `fieldhub history check`"
+            ) from failure
+        return self._commits.submit(self._exchange, run, new, rollups).result()
+
+    def _exchange(self, old: Sequence[Segment], new: Sequence[Segment], rollups: Sequence[Rollup]) -> int:
+        """In the commit thread: the new file takes the place of the old ones. Not if some were dropped meanwhile."""
+        view = self._view
+        if not set(old) <= set(view.segments):
+            self._shelf.forget([*new, *rollups])
+            return 0
+        try:
+            self._journal.exchange(old, new, rollups)
+        except HistoryUnavailable:
+            self._shelf.forget([*new, *rollups])
+            raise
+        kept = [it for it in view.segments if it not in old]
+        now = {(it.tier, it.day): it for it in rollups}
+        former = [it for key, it in view.rollups.items() if key in now]
+        self._view = replace(
+            view, segments=tuple(sorted([*kept, *new], key=lambda it: it.id)), rollups={**view.rollups, **now}
+        )
+        self._shelf.forget([*old, *former])
+        return len(old) - len(new)
 
     # ---- reading --------------------------------------------------------------------------------------------------
 
@@ -288,16 +387,45 @@ class EmbeddedHistorian:
     # ---- forgetting -----------------------------------------------------------------------------------------------
 
     async def drop_before(self, at_us: int) -> int:
-        return await self._in(self._commits, self._drop_before, at_us)
+        return await self._in(self._commits, self._drop_before, at_us, at_us, {})
 
-    def _drop_before(self, at_us: int) -> int:
+    async def keep(self, readings_us: int, tiers: Mapping[int, int]) -> int:
+        """Forget readings before that time, and the roll-ups of each tier (µs) before its: whole days only.
+
+        How many readings and steps were taken off the disk. What is left of a day is told in its coarser steps; no
+        reading goes before its day has been rolled up.
+        """
+        whole = {tier: at_us // DAY_US * DAY_US for tier, at_us in tiers.items()}
         view = self._view
-        floor_us = max(view.floor_us, at_us)
-        old = [it for it in view.segments if it.t1_us < floor_us]
-        self._journal.drop(old, floor_us)
-        self._view = View(tuple(it for it in view.segments if it.t1_us >= floor_us), view.parts, floor_us)
-        self._shelf.forget(old)
-        return sum(it.points for it in old)
+        plain = [  # what was lumped together from many days never is
+            it
+            for it in view.segments
+            if it.level < DAY_LEVEL and it.t1_us // DAY_US == it.day and (HOUR_US, it.day) not in view.rollups
+        ]
+        readings_us = min([readings_us, *(it.day * DAY_US for it in plain)]) // DAY_US * DAY_US
+        if not any(it.t1_us < readings_us for it in view.segments) and not any(
+            (it.day + 1) * DAY_US <= whole.get(it.tier, NO_FLOOR) for it in view.rollups.values()
+        ):
+            return 0
+        return await self._in(self._commits, self._drop_before, NO_FLOOR, readings_us, whole)
+
+    def _drop_before(self, floor_us: int, readings_us: int, tiers: Mapping[int, int]) -> int:
+        view = self._view
+        floor_us = max(view.floor_us, floor_us)
+        readings_us = max(view.readings_floor_us, readings_us, floor_us)
+        old = [it for it in view.segments if it.t1_us < readings_us]
+        ends = {tier: max(floor_us, tiers.get(tier, NO_FLOOR)) for tier in TIERS}
+        stale = [it for it in view.rollups.values() if (it.day + 1) * DAY_US <= ends[it.tier]]
+        self._journal.drop(old, stale, floor_us, readings_us)
+        self._view = View(
+            tuple(it for it in view.segments if it.t1_us >= readings_us),
+            view.parts,
+            floor_us,
+            readings_us,
+            {key: it for key, it in view.rollups.items() if it not in stale},
+        )
+        self._shelf.forget([*old, *stale])
+        return sum(it.points for it in old) + sum(it.rows for it in stale)
 
     # ---- how it is doing ------------------------------------------------------------------------------------------
 
@@ -309,7 +437,10 @@ class EmbeddedHistorian:
             len(view.segments),
             sum(it.points for it in view.segments),
             sum(it.bytes for it in view.segments),
+            len(view.rollups),
+            sum(it.bytes for it in view.rollups.values()),
             self._seal_error,
+            self._merge_error,
             tuple(self._damage),
         )
 
@@ -346,6 +477,9 @@ def _own(folder: Path) -> IO[str]:
     return lock
 
 
-def _be_nice() -> None:
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), SEAL_NICE)
+def _be_nice(nice: int) -> Callable[[], None]:
+    def lower() -> None:
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
+
+    return lower

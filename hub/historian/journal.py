@@ -21,13 +21,19 @@ from hub.historian.base import Batch, HistoryUnavailable, Series
 from hub.historian.catalogue import Entry, TextCode
 from hub.model import Kind
 
-FORMAT = 1
+FORMAT = 2  # 1: without roll-ups; brought to 2 at opening
 ROW_BYTES = 4 + 8 + 8 + 1
 NO_FLOOR = -(1 << 62)
 
+_ROLLUPS = """
+CREATE TABLE rollup (
+    id INTEGER NOT NULL, tier INTEGER NOT NULL, day INTEGER NOT NULL,
+    t0 INTEGER NOT NULL, t1 INTEGER NOT NULL, n INTEGER NOT NULL, bytes INTEGER NOT NULL, file TEXT NOT NULL UNIQUE,
+    PRIMARY KEY (tier, day)) WITHOUT ROWID;
+"""
 _TABLES = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-INSERT INTO meta VALUES ('format', {FORMAT}), ('floor_us', {NO_FLOOR});
+INSERT INTO meta VALUES ('format', {FORMAT}), ('floor_us', {NO_FLOOR}), ('readings_floor_us', {NO_FLOOR});
 CREATE TABLE series (
     sid INTEGER PRIMARY KEY, device TEXT NOT NULL, point TEXT NOT NULL, kind TEXT NOT NULL, unit TEXT NOT NULL,
     area TEXT NOT NULL);
@@ -38,6 +44,12 @@ CREATE TABLE damaged (id INTEGER PRIMARY KEY, n INTEGER, sum INTEGER, b BLOB, wh
 CREATE TABLE segment (
     id INTEGER PRIMARY KEY, level INTEGER NOT NULL, day INTEGER NOT NULL,
     t0 INTEGER NOT NULL, t1 INTEGER NOT NULL, n INTEGER NOT NULL, bytes INTEGER NOT NULL, file TEXT NOT NULL UNIQUE);
+{_ROLLUPS}
+"""  # nosec B608: numbers of this file
+_TO_2 = f"""
+{_ROLLUPS}
+INSERT INTO meta VALUES ('readings_floor_us', {NO_FLOOR});
+UPDATE meta SET value = 2 WHERE key = 'format';
 """  # nosec B608: numbers of this file
 
 
@@ -54,6 +66,19 @@ class Segment(Struct, frozen=True):
     t0_us: int
     t1_us: int
     points: int
+    bytes: int
+    file: str
+
+
+class Rollup(Struct, frozen=True):
+    """One day's readings folded into steps of `tier` µs: of the segment of the same id, all that the day had then."""
+
+    id: int
+    tier: int
+    day: int
+    t0_us: int
+    t1_us: int
+    rows: int
     bytes: int
     file: str
 
@@ -104,7 +129,13 @@ class Journal:
             keep_names(path.parent)
         self._next_id = 1 + max(self._one("SELECT max(id) FROM journal"), self._one("SELECT max(id) FROM damaged"))
         self._next_segment = 1 + self._one("SELECT max(id) FROM segment")
+        self._read_floors()
+
+    def _read_floors(self) -> None:
+        """Of everything, and of the readings themselves: older ones are there as roll-ups only."""
         self.floor_us = self._one("SELECT value FROM meta WHERE key = 'floor_us'")
+        readings = self._one("SELECT value FROM meta WHERE key = 'readings_floor_us'")
+        self.readings_floor_us = max(self.floor_us, readings or NO_FLOOR)
 
     def _set_up(self) -> None:
         self._db.execute("PRAGMA page_size = 16384")
@@ -113,15 +144,17 @@ class Journal:
         # One transaction: a file without its format row is a file that was never finished, and is begun again.
         if not self._one("SELECT count(*) FROM sqlite_master WHERE name = 'meta'"):
             self._db.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
-        self._check_format()
+        if self._check_format() == 1:
+            self._db.executescript(f"BEGIN IMMEDIATE; {_TO_2} COMMIT;")
 
-    def _check_format(self) -> None:
+    def _check_format(self) -> int:
         written = self._one("SELECT value FROM meta WHERE key = 'format'")
-        if written != FORMAT:
+        if not 1 <= written <= FORMAT:
             raise HistoryUnavailable(
                 f"{self.path} › is written in format {written}, this program reads format {FORMAT} › "
                 "start the version of FieldHub that wrote it, or give the hub another folder"
             )
+        return written
 
     # ---- batches --------------------------------------------------------------------------------------------------
 
@@ -186,17 +219,39 @@ class Journal:
     def swap(self, new: Sequence[Segment], upto: int) -> None:
         """From now on the batches up to `upto` are in these segments."""
         with self._transaction():
-            for it in new:
-                row = (it.id, it.level, it.day, it.t0_us, it.t1_us, it.points, it.bytes, it.file)
-                self._db.execute("INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+            self._insert(new)
             self._db.execute("DELETE FROM journal WHERE id <= ?", (upto,))
 
-    def drop(self, segments: Sequence[Segment], floor_us: int) -> None:
-        """These segments, and whatever is older than the floor, are no longer told."""
+    def _insert(self, segments: Sequence[Segment]) -> None:
+        for it in segments:
+            row = (it.id, it.level, it.day, it.t0_us, it.t1_us, it.points, it.bytes, it.file)
+            self._db.execute("INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def rollups(self) -> list[Rollup]:
+        with self._blaming("cannot be read", "restore it from a backup"):
+            rows = self._db.execute("SELECT id, tier, day, t0, t1, n, bytes, file FROM rollup ORDER BY tier, day")
+            return [Rollup(*row) for row in rows]
+
+    def exchange(self, old: Sequence[Segment], new: Sequence[Segment], rollups: Sequence[Rollup] = ()) -> None:
+        """From now on what was in the old segments is in the new ones, and folded in these roll-ups."""
+        with self._transaction():
+            self._db.executemany("DELETE FROM segment WHERE id = ?", [(it.id,) for it in old])
+            self._insert(new)
+            for it in rollups:
+                row = (it.id, it.tier, it.day, it.t0_us, it.t1_us, it.rows, it.bytes, it.file)
+                self._db.execute("INSERT OR REPLACE INTO rollup VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def drop(
+        self, segments: Sequence[Segment], rollups: Sequence[Rollup], floor_us: int, readings_floor_us: int
+    ) -> None:
+        """These, and whatever is older than the floors, are no longer told."""
         with self._transaction():
             self._db.executemany("DELETE FROM segment WHERE id = ?", [(it.id,) for it in segments])
-            self._db.execute("UPDATE meta SET value = ? WHERE key = 'floor_us'", (floor_us,))
-        self.floor_us = floor_us
+            gone = [(it.tier, it.day) for it in rollups]
+            self._db.executemany("DELETE FROM rollup WHERE tier = ? AND day = ?", gone)
+            floors = [(floor_us, "floor_us"), (readings_floor_us, "readings_floor_us")]
+            self._db.executemany("UPDATE meta SET value = ? WHERE key = ?", floors)
+        self.floor_us, self.readings_floor_us = floor_us, readings_floor_us
 
     def close(self) -> None:
         self._db.close()
@@ -239,7 +294,7 @@ class JournalSeen(Journal):
                 undo.callback(self._db.close)
                 self._db.execute("BEGIN")
                 self._check_format()  # the first question: from here on it is this moment
-                self.floor_us = self._one("SELECT value FROM meta WHERE key = 'floor_us'")
+                self._read_floors()
                 undo.pop_all()
 
     @classmethod

@@ -29,7 +29,7 @@ class Onlooker:
         self._shelf = Shelf(folder / "segments")
         self.damage: list[str] = []  # what was found broken, a sentence each
         self.catalogue = Catalogue()
-        self._view = View((), (), NO_FLOOR)
+        self._view = View((), (), NO_FLOOR, NO_FLOOR)
         self._look()
 
     def _look(self) -> None:
@@ -46,7 +46,7 @@ class Onlooker:
                     self.damage.append(it)
                 elif len(mine := _of(wanted, it[1])):
                     parts = head.append(parts, head.Part.of(it[0], mine))
-            self._view = View(tuple(journal.segments()), parts, journal.floor_us)
+            self._view = View(tuple(journal.segments()), parts, journal.floor_us, journal.readings_floor_us)
 
     async def range(self, series: Sequence[int], start_us: int, end_us: int) -> dict[int, Columns]:
         """See hub.historian.base.Historian."""

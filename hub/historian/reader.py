@@ -6,15 +6,18 @@ Runs in the query threads. What is older comes first everywhere, so that the rea
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hub.historian import head
-from hub.historian.base import I32, NOTHING, AskedTooMuch, Buckets, Columns, Sample
-from hub.historian.fold import fold, join, merge
-from hub.historian.journal import Segment
+from hub.historian.base import DAY_US, I32, NOTHING, AskedTooMuch, Buckets, Columns, Sample
+from hub.historian.files import cuts
+from hub.historian.fold import Folds, fold, merge, refold
+from hub.historian.journal import Rollup, Segment
+from hub.historian.rollup import TIERS, pieces_of, tier_for
 from hub.historian.segments import Shelf
 
 MOST_POINTS = 5_000_000  # readings in one answer, or read at one time for buckets: 85 MB
@@ -29,6 +32,16 @@ class View(Struct, frozen=True, eq=False):
     segments: tuple[Segment, ...]  # by id
     parts: head.Parts
     floor_us: int
+    readings_floor_us: int  # at or above the floor: what is older is there as roll-ups only
+    rollups: Mapping[tuple[int, int], Rollup] = {}  # (tier, day)
+
+
+class _Question(Struct, frozen=True, eq=False):
+    view: View
+    shelf: Shelf
+    wanted: I32
+    unit_us: int  # the steps in which the pieces are folded first
+    found: defaultdict[int, list[Folds]]  # the answer: of each series its steps in the order of time
 
 
 def read(view: View, shelf: Shelf, series: Sequence[int], start_us: int, end_us: int) -> dict[int, Columns]:
@@ -40,35 +53,92 @@ def read(view: View, shelf: Shelf, series: Sequence[int], start_us: int, end_us:
 def read_buckets(
     view: View, shelf: Shelf, series: Sequence[int], start_us: int, end_us: int, step_us: int
 ) -> dict[int, Buckets]:
-    """Whole steps that touch [start, end). Raises AskedTooMuch."""
+    """Whole steps that touch [start, end). Raises AskedTooMuch.
+
+    Of days that have a roll-up that fits, the roll-up is read; of all others the readings. Where only a coarser one is
+    left, its steps are told.
+    """
     if step_us <= 0:
         raise AskedTooMuch(f"history › a step of {step_us} µs › write a step above 0")
     first, last = start_us // step_us, -(-end_us // step_us)
     _check_buckets(len(series), max(0, last - first), step_us)
-    found: defaultdict[int, list[Buckets]] = defaultdict(list)
-    _fold(view, shelf, _sorted(series), first, last, step_us, found)
-    return {it: join(found[it]) if it in found else fold(NOTHING, step_us) for it in series}
+    start_us, end_us, tier = max(first * step_us, view.floor_us), last * step_us, tier_for(step_us)
+    wanted = _sorted(series)
+    rolled = _rolled(view, shelf, wanted, start_us, end_us, tier) if len(wanted) and start_us < end_us else {}
+    # A unit of which both the steps and the days are made up, or a day in the middle could not be another tier's.
+    it = _Question(view, shelf, wanted, (tier if rolled else 0) or step_us, defaultdict(list))
+    begin = start_us
+    for day, rollup in sorted(rolled.items()):
+        _fold(it, begin // it.unit_us, -(-day * DAY_US // it.unit_us))
+        _read_rolled(it, rollup, max(start_us, day * DAY_US), min(end_us, (day + 1) * DAY_US))
+        begin = (day + 1) * DAY_US
+    _fold(it, begin // it.unit_us, -(-end_us // it.unit_us))
+    return {number: refold(it.found.get(number, ()), step_us) for number in series}
 
 
-def _fold(
-    view: View, shelf: Shelf, wanted: I32, first: int, last: int, step_us: int, found: dict[int, list[Buckets]]
-) -> None:
-    """The steps first..last, in that order. Where they hold too much for the memory they are done by halves."""
+def _rolled(view: View, shelf: Shelf, wanted: I32, start_us: int, end_us: int, tier: int) -> dict[int, Rollup]:
+    """By day, the roll-ups that know all that the readings of that day would say."""
+    found: dict[int, Rollup] = {}
+    if not tier and start_us >= view.readings_floor_us:
+        return found
+    tiers = sorted((it for it in TIERS if it >= tier), key=lambda it: it != tier)  # the right one, or else a coarser
+    newer = _newer(view, shelf, wanted, start_us, end_us) if tier else set()
+    for day in range(start_us // DAY_US, -(-end_us // DAY_US)):
+        if day * DAY_US < view.floor_us:
+            continue  # only a part of it may be told
+        is_all = (day + 1) * DAY_US <= view.readings_floor_us
+        for it in tiers if is_all else (tier,):
+            rollup = view.rollups.get((it, day))
+            if rollup is not None and (is_all or day not in newer):
+                found[day] = rollup
+                break
+    return found
+
+
+def _newer(view: View, shelf: Shelf, wanted: I32, start_us: int, end_us: int) -> set[int]:
+    """Days with readings that are in no roll-up yet: in files that came after it, or in the head."""
+    days: set[int] = set()
+    rolled = {day: it.id for (_, day), it in view.rollups.items()}
+    for segment in view.segments:
+        if segment.t1_us < start_us or segment.t0_us >= end_us:
+            continue
+        if segment.t1_us // DAY_US == segment.day:
+            if rolled.get(segment.day) != segment.id:
+                days.add(segment.day)
+        else:  # lumped together from many days: which of them it knows of these series
+            for _, columns in shelf.read(segment, wanted, start_us, end_us):
+                days.update((columns.at_us // DAY_US).tolist())
+    for columns in head.find(view.parts, wanted, start_us, end_us).values():
+        days.update(np.unique(columns.at_us // DAY_US).tolist())
+    return days
+
+
+def _read_rolled(it: _Question, rollup: Rollup, start_us: int, end_us: int) -> None:
+    for table in it.shelf.tables(rollup.file, it.wanted, start_us, end_us):
+        for number, folds in pieces_of(table, list(cuts(table, it.wanted, start_us, end_us))):
+            it.found[number].append(folds)
+
+
+def _fold(it: _Question, first: int, last: int) -> None:
+    """The units first..last of the readings. Where they hold too much for the memory they are done by halves."""
+    if first >= last:
+        return
     try:
-        pieces = _pieces(view, shelf, wanted, first * step_us, last * step_us)
+        pieces = _pieces(it.view, it.shelf, it.wanted, first * it.unit_us, last * it.unit_us)
     except AskedTooMuch:
         if last - first > 1:
             half = (first + last) // 2
-            _fold(view, shelf, wanted, first, half, step_us, found)
-            _fold(view, shelf, wanted, half, last, step_us, found)
-        elif len(wanted) > 1:
-            _fold(view, shelf, wanted[: len(wanted) // 2], first, last, step_us, found)
-            _fold(view, shelf, wanted[len(wanted) // 2 :], first, last, step_us, found)
+            _fold(it, first, half)
+            _fold(it, half, last)
+        elif len(it.wanted) > 1:
+            middle = len(it.wanted) // 2
+            _fold(replace(it, wanted=it.wanted[:middle]), first, last)
+            _fold(replace(it, wanted=it.wanted[middle:]), first, last)
         else:
             raise
         return
-    for it, some in pieces.items():
-        found[it].append(fold(merge(some), step_us))
+    for number, some in pieces.items():
+        it.found[number].append(fold(merge(some), it.unit_us))
 
 
 def read_last(view: View, shelf: Shelf, series: Sequence[int], at_us: int) -> dict[int, Sample | None]:
@@ -84,20 +154,20 @@ def read_last(view: View, shelf: Shelf, series: Sequence[int], at_us: int) -> di
         if number not in best or (it.at_us, id) > best[number]:
             best[number], told[number] = (it.at_us, id), it
 
-    for number, columns in head.find(view.parts, wanted, view.floor_us, at_us).items():
+    for number, columns in head.find(view.parts, wanted, view.readings_floor_us, at_us).items():
         note(number, columns, HEAD_ID)
-    files = [it for it in view.segments if it.t0_us < at_us and it.t1_us >= view.floor_us]
+    files = [it for it in view.segments if it.t0_us < at_us and it.t1_us >= view.readings_floor_us]
     for segment in sorted(files, key=lambda it: (it.t1_us, it.id), reverse=True)[:LOOK_BACK_SEGMENTS]:
         end = (segment.t1_us, segment.id)  # a series is still in question while this file may know something newer
         open_ = [it for it in wanted.tolist() if it not in best or best[it] < end]
         if open_:
-            for number, columns in shelf.read(segment, np.array(open_, np.int32), view.floor_us, at_us):
+            for number, columns in shelf.read(segment, np.array(open_, np.int32), view.readings_floor_us, at_us):
                 note(number, columns, segment.id)
     return {it: told.get(it) for it in series}
 
 
 def _pieces(view: View, shelf: Shelf, wanted: I32, start_us: int, end_us: int) -> dict[int, list[Columns]]:
-    start_us = max(start_us, view.floor_us)
+    start_us = max(start_us, view.readings_floor_us)
     pieces: defaultdict[int, list[Columns]] = defaultdict(list)
     total = 0
     if start_us >= end_us or not len(wanted):

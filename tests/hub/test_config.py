@@ -94,6 +94,13 @@ HUB = [
     ),
     ("[site]\nname = { en = 3 }", "hub.toml › site.name › cannot stand here.", ""),
     (
+        "[history]\nreadings_days = 90\nminutes_days = 30",
+        "hub.toml › history › minutes_days is 30, and readings_days 90. Keep the coarser steps longer",
+        "",
+    ),
+    ("[history]\nhours_days = 30", "hub.toml › history › hours_days is 30, and minutes_days for ever.", ""),
+    ("[history]\nreadings_days = -1", "hub.toml › history.readings_days › -1 is too small. Write whole days", ""),
+    (
         '[log]\ntraces = "127.0.0.1:4318"',
         "hub.toml › log.traces › is not where a collector listens.",
         "Write an address like",

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from hub.clock import SystemClock
-from hub.historian import segments
+from hub.historian import compaction, files
 from hub.historian.base import DAY_US, Batch
 from hub.historian.engine import EmbeddedHistorian
 from hub.historian.journal import Journal
@@ -26,6 +26,7 @@ from hub.model import Kind
 
 POINTS = 400
 LATE = 20  # of them a day late
+MERGE_EVERY = 12
 SEAL_POINTS = 2_000  # a seal every five batches: kills land inside them
 START = 20_000 * DAY_US
 SERIES = range(64, 64 + POINTS)
@@ -38,6 +39,9 @@ MOMENTS = (
     "segments are in the swap's transaction",
     "journal rows are out of it",
     "the swap is done",
+    "a merged file has its name",
+    "old segments are out of the exchange's transaction",
+    "the exchange is done",
 )
 
 
@@ -77,19 +81,24 @@ async def arrange(store: EmbeddedHistorian, moment: str) -> None:
         if (
             (moment == MOMENTS[0] and last == ["INSERT INTO journal", "COMMIT"] and len(seen) > 40)
             or (moment == MOMENTS[4] and last == ["INSERT INTO segment", "DELETE FROM journal"])
+            or (moment == MOMENTS[8] and last == ["DELETE FROM segment", "INSERT INTO segment"])
             or (moment == MOMENTS[5] and last == ["DELETE FROM journal", "COMMIT"])
         ):
             die()
 
     await store._in(store._commits, store._journal._db.set_trace_callback, statement)
     if moment == MOMENTS[1]:
-        after(segments, "_write_parquet")
+        after(files.Writing, "_close")
     elif moment == MOMENTS[2]:
-        after(segments, "keep_names")
+        after(files, "keep_names")
     elif moment == MOMENTS[3]:
-        after(segments, "keep_names", 2)
+        after(files, "keep_names", 2)
     elif moment == MOMENTS[6]:
         after(Journal, "swap")
+    elif moment == MOMENTS[7]:
+        after(compaction, "merge")
+    elif moment == MOMENTS[9]:
+        after(Journal, "exchange")
 
 
 async def main(folder: Path, number: int, moment: str = "") -> None:
@@ -103,6 +112,8 @@ async def main(folder: Path, number: int, moment: str = "") -> None:
         await store.write(batch(number))
         print(number, flush=True)
         number += 1
+        if not number % MERGE_EVERY:
+            await store.compact()
 
 
 if __name__ == "__main__":

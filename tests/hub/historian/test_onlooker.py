@@ -119,5 +119,5 @@ def test_a_store_of_a_later_format_is_not_guessed_at(tmp_path: Path):
     with sqlite3.connect(tmp_path / "history.sqlite3") as db:
         db.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL)")
         db.execute("INSERT INTO meta VALUES ('format', 7)")
-    with pytest.raises(HistoryUnavailable, match="is written in format 7, this program reads format 1"):
+    with pytest.raises(HistoryUnavailable, match="is written in format 7, this program reads format 2"):
         Onlooker(tmp_path, "ps-1")

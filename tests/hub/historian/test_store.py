@@ -379,11 +379,11 @@ async def test_a_file_that_is_no_database_is_named(tmp_path: Path):
 
 async def test_a_newer_format_is_not_touched(store: EmbeddedHistorian, tmp_path: Path):
     await store.close()
-    change(tmp_path, "UPDATE meta SET value = 2 WHERE key = 'format'")
+    change(tmp_path, "UPDATE meta SET value = 3 WHERE key = 'format'")
     with pytest.raises(HistoryUnavailable) as newer:
         await EmbeddedHistorian.open(tmp_path / "history", ManualClock())
     assert str(newer.value) == (
-        f"{tmp_path}/history/history.sqlite3 › is written in format 2, this program reads format 1 › "
+        f"{tmp_path}/history/history.sqlite3 › is written in format 3, this program reads format 2 › "
         "start the version of FieldHub that wrote it, or give the hub another folder"
     )
 

@@ -52,7 +52,7 @@ async def audit(folder: Path, acknowledged: set[int], sent: int) -> int:
         assert sum(len(it) for it in told.values()) == len(numbers)
     acknowledged |= present
     await store.close()
-    known = {it.file for it in store._view.segments}
+    known = {it.file for it in (*store._view.segments, *store._view.rollups.values())}
     assert {it.name for it in (folder / "segments").iterdir()} == known
     return max(present, default=-1) + 1
 

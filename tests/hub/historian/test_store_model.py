@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from hub.clock import ManualClock
-from hub.historian import segments
+from hub.historian import compaction, files, segments
 from hub.historian.base import DAY_US, Batch, Sample
+from hub.historian.compaction import DAY_LEVEL
 from hub.historian.engine import EmbeddedHistorian
 from hub.model import Quality
 
@@ -70,6 +71,15 @@ class StoreMachine(RuleBasedStateMachine):
     @rule()
     def seal(self) -> None:
         self.run(self.store.seal())
+
+    @rule(night=st.booleans())
+    def merge(self, night: bool) -> None:
+        """All days are over: the clock is years later. At night late readings are taken into their days."""
+        if night:
+            self.store._late_taken_on = -1
+        self.run(self.store.compact())
+        days = [it.day for it in self.store._view.segments if it.level == DAY_LEVEL or night]
+        assert len(days) == len(set(days)), "one file a day is left"
 
     @rule()
     def restart(self) -> None:
@@ -124,9 +134,9 @@ class StoreMachine(RuleBasedStateMachine):
             assert it is not None
             assert repr(it) == repr(Sample(max(before), value, quality))  # NaN is equal to NaN in writing
 
-    @rule(period=periods, hours=st.sampled_from([1, 5, 24, 36]))
-    def ask_for_buckets(self, period: list[int], hours: int) -> None:
-        step = hours * HOUR
+    @rule(period=periods, minutes=st.sampled_from([7, 15, 60, 300, 1440, 2160]))
+    def ask_for_buckets(self, period: list[int], minutes: int) -> None:
+        step = minutes * HOUR // 60
         start, end = period[0] // step * step, -(-period[1] // step) * step
         told = self.run(self.store.buckets(SERIES, *period, step))
         for series in SERIES:
@@ -160,6 +170,7 @@ TestStore = StoreMachine.TestCase
 
 def test_small_row_groups_change_no_answer(monkeypatch: Any) -> None:
     """The same again with row groups of five readings, read two at a time."""
-    monkeypatch.setattr(segments, "ROW_GROUP", 5)
+    monkeypatch.setattr(files, "ROW_GROUP", 5)
     monkeypatch.setattr(segments, "GROUPS_AT_ONCE", 2)
+    monkeypatch.setattr(compaction, "SLICE_POINTS", 12)
     run_state_machine_as_test(StoreMachine, settings=settings(max_examples=20, stateful_step_count=25))
