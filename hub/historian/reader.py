@@ -79,26 +79,30 @@ def read_buckets(
 def _rolled(view: View, shelf: Shelf, wanted: I32, start_us: int, end_us: int, tier: int) -> dict[int, Rollup]:
     """By day, the roll-ups that know all that the readings of that day would say."""
     found: dict[int, Rollup] = {}
+    in_question: dict[int, int] = {}  # day -> its roll-up's id, where readings are there too
     if not tier and start_us >= view.readings_floor_us:
         return found
-    tiers = sorted((it for it in TIERS if it >= tier), key=lambda it: it != tier)  # the right one, or else a coarser
-    newer = _newer(view, shelf, wanted, start_us, end_us) if tier else set()
+    coarser = sorted((it for it in TIERS if it >= tier), key=lambda it: it != tier)  # the right one before all others
     for day in range(start_us // DAY_US, -(-end_us // DAY_US)):
         if day * DAY_US < view.floor_us:
             continue  # only a part of it may be told
         is_all = (day + 1) * DAY_US <= view.readings_floor_us
-        for it in tiers if is_all else (tier,):
-            rollup = view.rollups.get((it, day))
-            if rollup is not None and (is_all or day not in newer):
-                found[day] = rollup
-                break
+        there = (view.rollups.get((it, day)) for it in (coarser if is_all else (tier,)))
+        rollup = next((it for it in there if it is not None), None)
+        if rollup is not None:
+            found[day] = rollup
+            if not is_all:
+                in_question[day] = rollup.id
+    if in_question:
+        end_us = min(end_us, (max(in_question) + 1) * DAY_US)
+        for day in _newer(view, shelf, wanted, start_us, end_us, in_question):
+            del found[day]
     return found
 
 
-def _newer(view: View, shelf: Shelf, wanted: I32, start_us: int, end_us: int) -> set[int]:
-    """Days with readings that are in no roll-up yet: in files that came after it, or in the head."""
+def _newer(view: View, shelf: Shelf, wanted: I32, start_us: int, end_us: int, rolled: Mapping[int, int]) -> set[int]:
+    """Of days with the id of their roll-up: those of which there are readings in later files or in the head."""
     days: set[int] = set()
-    rolled = {day: it.id for (_, day), it in view.rollups.items()}
     for segment in view.segments:
         if segment.t1_us < start_us or segment.t0_us >= end_us:
             continue
@@ -110,7 +114,7 @@ def _newer(view: View, shelf: Shelf, wanted: I32, start_us: int, end_us: int) ->
                 days.update((columns.at_us // DAY_US).tolist())
     for columns in head.find(view.parts, wanted, start_us, end_us).values():
         days.update(np.unique(columns.at_us // DAY_US).tolist())
-    return days
+    return days & rolled.keys()
 
 
 def _read_rolled(it: _Question, rollup: Rollup, start_us: int, end_us: int) -> None:
