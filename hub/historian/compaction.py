@@ -8,7 +8,7 @@ there are eight. Of two readings of one series and time the one in the file with
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
@@ -30,14 +30,16 @@ SLICE_POINTS = 1_000_000  # readings in memory at one time, twice
 LOWEST, HIGHEST = -(1 << 31), (1 << 31) - 1  # of series
 
 
-def due(segments: Sequence[Segment], now_us: int, late_too: bool = False) -> tuple[Segment, ...]:
+def due(
+    segments: Sequence[Segment], now_us: int, late_too: bool = False, but: Container[int] = ()
+) -> tuple[Segment, ...]:
     """The files that are to be made into one next, of one day and in the order of their ids; () for none.
 
-    `late_too`: also days of which only a few late readings are not in their file yet.
+    `late_too`: also days of which only a few late readings are not in their file yet. `but`: not of these days.
     """
     days: defaultdict[int, list[Segment]] = defaultdict(list)
     for it in segments:
-        if it.t1_us // DAY_US == it.day:  # what was lumped together from many days stays as it is
+        if it.t1_us // DAY_US == it.day and it.day not in but:  # what was lumped together from many days stays as it is
             days[it.day].append(it)
     for day, files in sorted(days.items()):
         is_over = now_us >= (day + 1) * DAY_US + DAY_IS_OVER_US

@@ -293,30 +293,44 @@ class EmbeddedHistorian:
             await self._clock.sleep(LOOK_EVERY_S)
             with contextlib.suppress(HistoryUnavailable):
                 await self.compact()
+            with contextlib.suppress(HistoryUnavailable):
                 await self.purge(readings_days, tiers_days or {})
 
     async def purge(self, readings_days: int, tiers_days: Mapping[int, int]) -> int:
-        """Forget what is older than so many days. How many readings and steps went. Raises HistoryUnavailable."""
-        now_us = to_us(self._clock.now())
+        """Forget what is older than so many days, by the clock and by the days that there are.
 
-        def before(days: int) -> int:
-            return now_us - days * DAY_US if days else NO_FLOOR
+        The newest so many days that have anything stay whatever the clock says: one that was set years ahead makes
+        nothing old. How many readings and steps went. Raises HistoryUnavailable.
+        """
+        view, now_us = self._view, to_us(self._clock.now())
 
-        return await self.keep(before(readings_days), {tier: before(days) for tier, days in tiers_days.items()})
+        def before(days: int, there: set[int]) -> int:
+            if not days or len(there) <= days:
+                return NO_FLOOR
+            return min(now_us - days * DAY_US, sorted(there)[-days] * DAY_US)
+
+        tiers = {
+            tier: before(days, {day for it, day in view.rollups if it == tier}) for tier, days in tiers_days.items()
+        }
+        return await self.keep(before(readings_days, {it.t1_us // DAY_US for it in view.segments}), tiers)
 
     async def compact(self) -> int:
-        """Merge all that is due now; how many files there are fewer. Raises HistoryUnavailable."""
+        """Merge all that is due now; how many files there are fewer.
+
+        Raises HistoryUnavailable when a day's files could not be merged; those of all other days are.
+        """
         now_us, fewer = to_us(self._clock.now()), 0
-        today = now_us // DAY_US
-        late_too = self._late_taken_on != today  # also at each start
-        try:
-            while run := compaction.due(self._view.segments, now_us, late_too):
+        late_too = self._late_taken_on != now_us // DAY_US  # also at each start
+        stuck: dict[int, str] = {}
+        while run := compaction.due(self._view.segments, now_us, late_too, stuck):
+            try:
                 fewer += await self._in(self._merges, self._merge, run, now_us)
-        except HistoryUnavailable as unavailable:
-            self._merge_error = str(unavailable)
-            raise
-        self._merge_error = ""
-        self._late_taken_on = today
+            except HistoryUnavailable as unavailable:
+                stuck[run[0].day] = str(unavailable)
+        self._late_taken_on = now_us // DAY_US
+        self._merge_error = next(iter(stuck.values()), "")
+        if stuck:
+            raise HistoryUnavailable(self._merge_error)
         return fewer
 
     def _merge(self, run: Sequence[Segment], now_us: int) -> int:
@@ -333,8 +347,8 @@ class EmbeddedHistorian:
             if not set(run) <= set(self._view.segments):
                 return 0  # dropped meanwhile
             raise HistoryUnavailable(
-                f"{self._shelf.folder} › {len(run)} files of one day cannot be merged: {failure} › they stay as they "
-                "are; see `fieldhub history check`"
+                f"{self._shelf.folder} › the {len(run)} files from {run[0].file} to {run[-1].file} cannot be merged: "
+                f"{failure} › they stay as they are; restore the broken one from a backup"
             ) from failure
         return self._commits.submit(self._exchange, run, new, rollups).result()
 

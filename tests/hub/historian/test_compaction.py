@@ -128,14 +128,17 @@ async def test_a_file_that_cannot_be_read_stops_its_day_only_and_is_told(store: 
     broken = tmp_path / "history" / "segments" / store._view.segments[3].file
     plain = broken.read_bytes()
     broken.write_bytes(plain[:100])
-    with pytest.raises(HistoryUnavailable, match="cannot be merged"):
+    later = NOON + 2 * DAY_US
+    for n in range(JOIN_FILES):
+        await sealed(store, later + n, n)
+    with pytest.raises(HistoryUnavailable, match=r"8 files from 2024-10-04.l0.* cannot be merged: .* from a backup"):
         await store.compact()
     assert "cannot be merged" in store.health.merge_error
-    assert len(levels(store)) == JOIN_FILES
+    assert levels(store) == [*[(DAY, 0)] * JOIN_FILES, (DAY + 2, 1)], "the other day is merged"
     broken.write_bytes(plain)
     assert await store.compact() == JOIN_FILES - 1
     assert store.health.merge_error == ""
-    assert len((await store.range([64], *EVER))[64]) == JOIN_FILES
+    assert len((await store.range([64], *EVER))[64]) == 2 * JOIN_FILES
 
 
 async def test_files_that_are_dropped_while_they_are_merged_stay_dropped(

@@ -109,7 +109,7 @@ async def test_tiers_are_forgotten_one_after_the_other(store: EmbeddedHistorian,
 
 
 async def test_days_go_when_they_are_old_enough_and_never_before_they_are_rolled_up(store: EmbeddedHistorian):
-    kept = (2, {MINUTE_US: 2, HOUR_US: 0})
+    kept = (1, {MINUTE_US: 1, HOUR_US: 0})
     assert await store.purge(*kept) == 0, "no day of it is rolled up yet"
     await store.compact()
     minutes = store._view.rollups[MINUTE_US, DAY].rows
@@ -124,6 +124,20 @@ async def test_days_go_when_they_are_old_enough_and_never_before_they_are_rolled
     assert told.count.tolist() == [8640, 8640]
 
 
+async def test_a_clock_that_was_set_years_ahead_makes_nothing_old(store: EmbeddedHistorian):
+    await store.compact()
+    clock = store._clock
+    assert isinstance(clock, ManualClock)
+    clock.jump(10 * 365 * 86_400)
+    assert await store.purge(2, {MINUTE_US: 2, HOUR_US: 2}) == 0
+    leapt = START + (3 + 10 * 365) * DAY_US
+    await store.write(Batch.of([64], [leapt - 2 * DAY_US], [1.0], [2]))
+    await store.seal()
+    await store.compact()
+    assert await store.purge(2, {MINUTE_US: 2, HOUR_US: 2}) > 0, "a day for each day that is lived through"
+    assert [it.day for it in store._view.segments] == [DAY + 1, leapt // DAY_US - 2]
+
+
 async def test_a_device_without_a_clock_does_not_keep_everything(store: EmbeddedHistorian):
     """Readings of a hundred days in one seal: the oldest share a file, which is never merged or rolled up."""
     days = START - np.arange(2, 102) * DAY_US
@@ -133,7 +147,7 @@ async def test_a_device_without_a_clock_does_not_keep_everything(store: Embedded
     assert any(it.t1_us // DAY_US > it.day for it in store._view.segments)
     told = (await store.buckets([67], int(days[-1]), START, DAY_US))[67]
     assert told.count.sum() == 100
-    await store.purge(2, {MINUTE_US: 2, HOUR_US: 0})
+    await store.purge(1, {MINUTE_US: 1, HOUR_US: 0})
     assert all(it.day > DAY for it in store._view.segments)
 
 
