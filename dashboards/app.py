@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from msgspec import Struct
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
@@ -231,7 +230,7 @@ class Console(FastAPI):
         if scope["method"] == "HEAD":  # as GET; the server leaves the body out
             scope = {**scope, "method": "GET", "head": True}
         scope["app"] = self
-        with traces.span(scope["method"], {"fieldhub.request.id": number}, Headers(scope=scope)) as span:
+        with traces.span(scope["method"], {"fieldhub.request.id": number}, scope["headers"]) as span:
             await self._counted(scope, receive, send, number, span)
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send, number: str, span: traces.Span) -> None:

@@ -187,10 +187,10 @@ class Gate:
         """This session is over: its open streams end."""
         self._forget(bytes.fromhex(id))
 
-    def forget(self, person: str, *, but_session: str = "") -> None:
+    def forget(self, person: str) -> None:
         """This person's roles, password or sessions have changed: what is remembered of them is read again."""
         for digest, caller in list(self._known.items()):
-            if caller.name == person and (caller.session is None or caller.session.id != but_session):
+            if caller.name == person:
                 self._forget(digest)
 
     async def recheck(self, watching: Iterable[Caller]) -> None:

@@ -9,7 +9,7 @@ somebody wrote, a query, or an argument of a command.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from threading import Thread
@@ -129,15 +129,21 @@ def start(name: str, facts: Facts = NONE) -> Span:
 
 
 @contextmanager
-def span(name: str, facts: Facts = NONE, headers: Mapping[str, str] | None = None) -> Iterator[Span]:
-    """A span around a block; what begins in it is its child. `headers`: a request's, with the trace it is part of."""
+def span(name: str, facts: Facts = NONE, headers: Iterable[tuple[bytes, bytes]] | None = None) -> Iterator[Span]:
+    """A span around a block; what begins in it is its child.
+
+    `headers`: a request's as ASGI has them, names in small letters; they may say which trace it is part of.
+    """
     if _sender is None:
         yield NOTHING
         return
     from opentelemetry.trace import SpanKind
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-    context = None if headers is None else TraceContextTextMapPropagator().extract(headers)
+    context = None
+    if headers is not None:
+        texts = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+        context = TraceContextTextMapPropagator().extract(texts)
     kind = SpanKind.INTERNAL if headers is None else SpanKind.SERVER
     current = _sender.tracer.start_as_current_span(
         name, context=context, kind=kind, attributes=facts, record_exception=False
