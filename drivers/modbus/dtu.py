@@ -23,6 +23,7 @@ BACKLOG = 2048
 MOST_ARRIVING = 2000  # connections that have not said yet who they are
 MOST_WAITING = 200  # strangers that are kept, so that somebody may adopt them
 STRANGER_EVERY_S = 1.0  # from one network address
+TURNED_AWAY_EVERY_S = 60.0  # told of one terminal, or of one address: it dials again every second
 REGISTERS_WITHIN_S = 30.0
 QUIET_S = 0.3  # nothing more came for so long: that was the whole registration
 FLAPS_AN_HOUR = 5
@@ -104,8 +105,7 @@ class Listener:
         self._greetings: list[Greeting] = []
         self._arriving: set[_Arrival] = set()
         self._strangers: dict[_Arrival, Registration | None] = {}
-        self._last_stranger: dict[str, float] = {}
-        self._told_flapping: dict[str, float] = {}
+        self._told: dict[str, float] = {}  # what was told when, so that nothing is told all the time
         self._server: asyncio.Server | None = None
 
     async def open(self) -> None:
@@ -172,9 +172,7 @@ class Listener:
         if len(self._arriving) >= MOST_ARRIVING:
             return None
         if not self.options.lets_in(arrival.host):
-            self._note(
-                arrival.host, f"{SPEAKER}?{arrival.host}", b"", Words("modbus.not_from_there", {"peer": arrival.host})
-            )
+            self._turned_away(f"{SPEAKER}?{arrival.host}", b"", Words("modbus.not_from_there", {"peer": arrival.host}))
             return None
         self._arriving.add(arrival)
         return Door(self._greetings)
@@ -188,26 +186,29 @@ class Listener:
             if self._intake.may_speak(SPEAKER + said.id, said.secret):
                 return self._seat(arrival, said)
             key = "modbus.wrong_secret" if said.secret else "modbus.no_secret"
-            self._note(arrival.host, who, shown, Words(key, {"peer": arrival.host}))
+            self._turned_away(who, shown, Words(key, {"peer": arrival.host}))
             return arrival.leave()
-        words = Words("modbus.unknown_dtu", {"peer": arrival.host})
-        if len(self._strangers) >= MOST_WAITING or not self._note(arrival.host, who, shown, words):
+        if len(self._strangers) >= MOST_WAITING or self._lately(arrival.host, STRANGER_EVERY_S):
             return arrival.leave()
         self._strangers[arrival] = said
+        self._intake.puzzled_by(who, shown, Words("modbus.unknown_dtu", {"peer": arrival.host}))
         if said is not None:
             self._intake.stranger(who, arrival.host, shown)
 
-    def _note(self, host: str, who: str, shown: bytes, words: Words) -> bool:
-        """Show that somebody was turned away, unless one from there was just now."""
+    def _turned_away(self, who: str, shown: bytes, words: Words) -> None:
+        if not self._lately(f"{who} {words.key}", TURNED_AWAY_EVERY_S):
+            self._intake.puzzled_by(who, shown, words)
+
+    def _lately(self, what: str, every_s: float) -> bool:
+        """Whether this was told so short a time ago; if not, it is told now."""
         now = self._clock.monotonic()
-        last = self._last_stranger.get(host)
-        if last is not None and now - last < STRANGER_EVERY_S:
-            return False
-        if len(self._last_stranger) >= 10 * MOST_WAITING:
-            self._last_stranger.clear()
-        self._last_stranger[host] = now
-        self._intake.puzzled_by(who, shown, words)
-        return True
+        last = self._told.get(what)
+        if last is not None and now - last < every_s:
+            return True
+        if len(self._told) >= 10 * MOST_WAITING:
+            self._told.clear()
+        self._told[what] = now
+        return False
 
     def left(self, arrival: _Arrival) -> None:
         self._arriving.discard(arrival)
@@ -222,9 +223,7 @@ class Listener:
             self._intake.puzzled_by(f"{SPEAKER}{said.id}/1", said.shown, Words("modbus.claimed_twice", both))
         seat.host = arrival.host
         often = seat.take(arrival.transport, said)
-        now = self._clock.monotonic()
-        if often and now - self._told_flapping.get(said.id, -3600.0) >= 3600.0:
-            self._told_flapping[said.id] = now
+        if often and not self._lately(f"{said.id} flaps", 3600.0):
             self._intake.puzzled_by(
                 f"{SPEAKER}{said.id}/1", said.shown, Words("modbus.flapping", {"times": FLAPS_AN_HOUR})
             )

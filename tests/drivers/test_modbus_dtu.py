@@ -136,7 +136,7 @@ SPEAKER, SECRET = f"modbus+dtu:{IMEI}", "k7mw29xqhd3tk4fgmnpq"
 
 
 async def test_a_dtu_with_a_secret_is_believed_by_it_and_nobody_else_speaks_for_it(callers: list[DialIn], monkeypatch):
-    monkeypatch.setattr(door, "STRANGER_EVERY_S", 0.0)
+    monkeypatch.setattr(door, "TURNED_AWAY_EVERY_S", 0.0)  # each of them is to be seen here
     async with driving([device("d1", f"modbus+dtu:{IMEI}/1", gap_ms=0)], **OPTIONS) as (driver, intake):
         port = await port_of(driver)
         intake.secrets[SPEAKER] = {SECRET}
@@ -155,6 +155,14 @@ async def test_a_dtu_with_a_secret_is_believed_by_it_and_nobody_else_speaks_for_
         intake.secrets[SPEAKER] = {"another"}  # the overlap is over
         driver.listener.options = driver.listener.options.model_copy(update={"dtu_heartbeat_s": 0.2})
         await until(lambda: intake.value("d1", "link") == LinkState.DOWN, 8)
+
+
+async def test_a_terminal_that_does_not_know_its_secret_yet_is_told_once_a_minute():
+    async with driving([device("d1", f"modbus+dtu:{IMEI}/1")], **OPTIONS) as (driver, intake):
+        intake.secrets[SPEAKER] = {SECRET}
+        for _ in range(5):  # it dials again and again
+            assert await (await Caller.call(await port_of(driver), IMEI.encode())).hung_up()
+        assert [words.key for _, _, words in intake.puzzles] == ["modbus.no_secret"]
 
 
 async def test_the_secret_of_a_stranger_is_not_shown():
