@@ -27,7 +27,7 @@ from hub.guard import Check, Guard, Request
 from hub.historian.base import Buckets, Columns, HistoryUnavailable
 from hub.historian.collector import Collector
 from hub.historian.engine import EmbeddedHistorian
-from hub.historian.rollup import HOUR_US, MINUTE_US
+from hub.historian.rollup import HOUR_US, MINUTE_US, RUNS
 from hub.holds import HoldsFile
 from hub.hub import Hub, Puzzle
 from hub.identity import Identity
@@ -186,7 +186,7 @@ class House:
         """Start the drivers and the house's own jobs."""
         self.supervisor.keep("historian", self.collector.run)
         kept = self.site.hub.history
-        tiers = {MINUTE_US: kept.minutes_days, HOUR_US: kept.hours_days}
+        tiers = {MINUTE_US: kept.minutes_days, HOUR_US: kept.hours_days, RUNS: kept.hours_days}
         self.supervisor.keep("history keeper", lambda: self.historian.run(kept.readings_days, tiers))
         self.supervisor.keep("tick", self._tick)
         self.supervisor.keep("holds", self.holds.run)

@@ -114,6 +114,30 @@ class Buckets(Struct, frozen=True, eq=False):
         return len(self.start_us)
 
 
+class Spells(Struct, frozen=True, eq=False):
+    """When a series had which value: [start, end) each, in the order of time; what is not known is left out.
+
+    `entered`: it had another value up to then (and not: nothing was known).
+    """
+
+    start_us: I64
+    end_us: I64
+    value: F64
+    entered: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.start_us)
+
+
+class Held(Struct, frozen=True):
+    """From `start_us` until the next edge a series had this value for so long, and went over to it so often."""
+
+    start_us: int
+    value: float
+    held_us: int
+    entered: int
+
+
 class Historian(Protocol):
     """Where measurements go and come from. All methods raise HistoryUnavailable when the backend cannot be used.
 
@@ -137,6 +161,12 @@ class Historian(Protocol):
 
     async def last_before(self, series: Sequence[int], at_us: int) -> dict[int, Sample | None]:
         """The newest reading before `at_us`, whatever its quality: what a chart shows at its left edge."""
+        ...
+
+    async def spells(self, series: Sequence[int], start_us: int, end_us: int) -> dict[int, Spells]:
+        """When each series had which value in [start, end): of states. A value holds until the next reading, and one
+        hour at most. Raises AskedTooMuch.
+        """
         ...
 
     async def drop_before(self, at_us: int) -> int:

@@ -21,6 +21,7 @@ BLOCK = 64  # numbers kept for one device; a device with more points gets a furt
 RUN = 64  # blocks kept together for one area; an area with more devices gets a further run
 MOST_TEXTS = 1_000  # different texts that one series may have; a status has a few, free text belongs elsewhere
 LONGEST_TEXT = 256  # characters
+STATES = (Kind.BOOL, Kind.ENUM, Kind.TEXT)
 OTHER = 0  # the code of a text that is over one of these limits
 OTHER_TEXT = "…"
 
@@ -68,6 +69,10 @@ class Catalogue:
     def of(self, device: str) -> Sequence[Series]:
         """All series of a device, also those of a point's former units."""
         return [it for series in self._by_device.get(device, {}).values() for it in series]
+
+    def states(self) -> list[int]:
+        """The numbers of all series that are no numbers: bool, enum, text. May be asked by any thread."""
+        return [it.id for it in list(self._by_id.values()) if it.kind in STATES]
 
     def find(self, device: str, point: str) -> Series | None:
         """The series that a point has now."""

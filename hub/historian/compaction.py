@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from hub.historian import head
-from hub.historian.base import DAY_US, Batch
+from hub.historian.base import DAY_US, I32, Batch
 from hub.historian.files import Opened, Writing, column, name_of
 from hub.historian.journal import Rollup, Segment
 from hub.historian.rollup import Rolling
@@ -77,17 +77,18 @@ def level_of(run: Sequence[Segment], now_us: int) -> int:
 
 
 def merge(
-    folder: Path, run: Sequence[Segment], level: int, floor_us: int, go_on: Callable[[], None]
+    folder: Path, run: Sequence[Segment], level: int, floor_us: int, states: I32, go_on: Callable[[], None]
 ) -> tuple[tuple[Segment, ...], tuple[Rollup, ...]]:
     """Make one file of these, and of a whole day its roll-ups; nothing when nothing is left above the floor.
 
-    `go_on` is called before each slice, and may raise. Raises HistoryUnavailable, OSError, FileNotFoundError.
+    `states`: the series, sorted, of which runs are rolled up too. `go_on` is called before each slice, and may raise.
+    Raises HistoryUnavailable, OSError, FileNotFoundError.
     """
     files = [Opened(folder / it.file) for it in run]
     id, day = run[-1].id, run[0].day
     with ExitStack() as stack:
         new = stack.enter_context(Writing(folder / name_of(day, f"l{level}", id), READINGS))
-        rolling = stack.enter_context(Rolling(folder, day, id)) if level == DAY_LEVEL else None
+        rolling = stack.enter_context(Rolling(folder, day, id, states)) if level == DAY_LEVEL else None
         for low, high in slices(files):
             go_on()
             part = _slice(files, low, high, floor_us)

@@ -19,26 +19,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import logging
-import os
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, ParamSpec, TypeVar
 
+import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
 from hub.clock import Clock
 from hub.historian import compaction, files, head, reader, segments
-from hub.historian.base import DAY_US, Batch, Buckets, Columns, HistoryUnavailable, Sample, to_us
+from hub.historian.base import DAY_US, Batch, Buckets, Columns, HistoryUnavailable, Sample, Spells, to_us
 from hub.historian.catalogue import Catalogue
 from hub.historian.compaction import DAY_LEVEL
-from hub.historian.journal import NO_FLOOR, Journal, Rollup, Segment, keep_names
+from hub.historian.folder import be_nice, own
+from hub.historian.journal import NO_FLOOR, Journal, Rollup, Segment
 from hub.historian.reader import View
-from hub.historian.rollup import HOUR_US, TIERS
+from hub.historian.rollup import HOUR_US, RUNS, TIERS
 from hub.historian.segments import Shelf
 
 SEAL_POINTS = 6_000_000  # 126 MB of head; twice as much is the most before writers wait
@@ -80,8 +79,8 @@ class EmbeddedHistorian:
         self._seal_after_s = seal_after_s
         self._shelf = Shelf(folder / "segments")
         self._commits = ThreadPoolExecutor(1, "history-commit")  # its order is the order of durability
-        self._seals = ThreadPoolExecutor(1, "history-seal", initializer=_be_nice(SEAL_NICE))
-        self._merges = ThreadPoolExecutor(1, "history-merge", initializer=_be_nice(MERGE_NICE))
+        self._seals = ThreadPoolExecutor(1, "history-seal", initializer=be_nice(SEAL_NICE))
+        self._merges = ThreadPoolExecutor(1, "history-merge", initializer=be_nice(MERGE_NICE))
         self._queries = ThreadPoolExecutor(QUERY_THREADS, "history-query")
         self._damage: list[str] = []
         self._closed = False
@@ -115,7 +114,7 @@ class EmbeddedHistorian:
 
     def _open(self) -> None:
         with contextlib.ExitStack() as undo:
-            self._lock = undo.enter_context(_own(self._folder))
+            self._lock = undo.enter_context(own(self._folder))
             self._journal = Journal(self._folder / "history.sqlite3")
             undo.callback(self._journal.close)
             self.catalogue.load(self._journal.entries())
@@ -342,7 +341,8 @@ class EmbeddedHistorian:
 
         try:
             level = compaction.level_of(run, now_us)
-            new, rollups = compaction.merge(self._shelf.folder, run, level, self._view.readings_floor_us, go_on)
+            states = np.array(sorted(self.catalogue.states()), np.int32)
+            new, rollups = compaction.merge(self._shelf.folder, run, level, self._view.readings_floor_us, states, go_on)
         except (OSError, *files.Unreadable) as failure:
             if not set(run) <= set(self._view.segments):
                 return 0  # dropped meanwhile
@@ -382,6 +382,9 @@ class EmbeddedHistorian:
 
     async def last_before(self, series: Sequence[int], at_us: int) -> dict[int, Sample | None]:
         return await self._ask(lambda view: reader.read_last(view, self._shelf, series, at_us))
+
+    async def spells(self, series: Sequence[int], start_us: int, end_us: int) -> dict[int, Spells]:
+        return await self._ask(lambda view: reader.read_spells(view, self._shelf, series, start_us, end_us))
 
     async def _ask(self, question: Callable[[View], T]) -> T:
         return await self._in(self._queries, self._answer, question)
@@ -428,7 +431,7 @@ class EmbeddedHistorian:
         floor_us = max(view.floor_us, floor_us)
         readings_us = max(view.readings_floor_us, readings_us, floor_us)
         old = [it for it in view.segments if it.t1_us < readings_us]
-        ends = {tier: max(floor_us, tiers.get(tier, NO_FLOOR)) for tier in TIERS}
+        ends = {tier: max(floor_us, tiers.get(tier, NO_FLOOR)) for tier in (*TIERS, RUNS)}
         stale = [it for it in view.rollups.values() if (it.day + 1) * DAY_US <= ends[it.tier]]
         self._journal.drop(old, stale, floor_us, readings_us)
         self._view = View(
@@ -462,38 +465,3 @@ class EmbeddedHistorian:
         if self._closed:
             raise HistoryUnavailable(f"{self._folder} › the history is closed › start the hub again")
         return await asyncio.get_running_loop().run_in_executor(threads, work, *args)
-
-
-def _own(folder: Path) -> IO[str]:
-    """Make the folder and lock it for this process, until the file that is returned is closed."""
-    path = folder / "lock"
-    try:
-        (folder / "segments").mkdir(parents=True, exist_ok=True)
-        keep_names(folder)
-        keep_names(folder.parent)
-        lock = path.open("a+", encoding="ascii")
-    except OSError as failure:
-        raise HistoryUnavailable(
-            f"{folder} › cannot be used: {failure.strerror} › check who owns it, or give the hub another folder"
-        ) from failure
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as failure:
-        lock.seek(0)
-        owner = lock.read(20).strip() or "unknown"
-        lock.close()
-        raise HistoryUnavailable(
-            f"{path} › another process (pid {owner}) has this history open › stop it, or give this hub another folder"
-        ) from failure
-    lock.truncate(0)
-    lock.write(f"{os.getpid()}\n")
-    lock.flush()
-    return lock
-
-
-def _be_nice(nice: int) -> Callable[[], None]:
-    def lower() -> None:
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
-
-    return lower

@@ -13,17 +13,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hub.historian import head
-from hub.historian.base import DAY_US, I32, NOTHING, AskedTooMuch, Buckets, Columns, Sample
+from hub.historian.base import DAY_US, I32, NOTHING, AskedTooMuch, Buckets, Columns, Sample, Spells
 from hub.historian.files import cuts
 from hub.historian.fold import Folds, fold, merge, refold
 from hub.historian.journal import Rollup, Segment
-from hub.historian.rollup import TIERS, pieces_of, tier_for
+from hub.historian.rollup import RUNS, TIERS, pieces_of, tier_for
+from hub.historian.rollup import runs_of as rollup_runs
 from hub.historian.segments import Shelf
+from hub.historian.spells import HOLD_US, Runs, join, runs_of, spells
 
 MOST_POINTS = 5_000_000  # readings in one answer, or read at one time for buckets: 85 MB
 MOST_BUCKETS = 200_000  # in one answer: 20 series of a week at a step of one minute
 LOOK_BACK_SEGMENTS = 2_000  # how many sealed files are asked for the last reading of a series
 HEAD_ID = 1 << 62
+EVER = (-(1 << 62), 1 << 62)  # µs
 
 
 class View(Struct, frozen=True, eq=False):
@@ -34,6 +37,20 @@ class View(Struct, frozen=True, eq=False):
     floor_us: int
     readings_floor_us: int  # at or above the floor: what is older is there as roll-ups only
     rollups: Mapping[tuple[int, int], Rollup] = {}  # (tier, day)
+
+    @property
+    def _all(self) -> tuple[Segment | head.Part | Rollup, ...]:
+        return (*self.segments, *self.parts, *self.rollups.values())
+
+    @property
+    def first_us(self) -> int:
+        """No reading and no step is older."""
+        return min((it.t0_us for it in self._all), default=0)
+
+    @property
+    def last_us(self) -> int:
+        """No reading is younger, and no step begins later."""
+        return max((it.t1_us for it in self._all), default=0)
 
 
 class _Question(Struct, frozen=True, eq=False):
@@ -64,7 +81,8 @@ def read_buckets(
     _check_buckets(len(series), max(0, last - first), step_us)
     start_us, end_us, tier = max(first * step_us, view.floor_us), last * step_us, tier_for(step_us)
     wanted = _sorted(series)
-    rolled = _rolled(view, shelf, wanted, start_us, end_us, tier) if len(wanted) and start_us < end_us else {}
+    coarser = sorted((it for it in TIERS if it >= tier), key=lambda it: it != tier)  # the right one before all others
+    rolled = _rolled(view, shelf, wanted, (start_us, end_us), tier, coarser)
     # A unit of which both the steps and the days are made up, or a day in the middle could not be another tier's.
     it = _Question(view, shelf, wanted, (tier if rolled else 0) or step_us, defaultdict(list))
     begin = start_us
@@ -76,14 +94,39 @@ def read_buckets(
     return {number: refold(it.found.get(number, ()), step_us) for number in series}
 
 
-def _rolled(view: View, shelf: Shelf, wanted: I32, start_us: int, end_us: int, tier: int) -> dict[int, Rollup]:
-    """By day, the roll-ups that know all that the readings of that day would say."""
+def read_spells(view: View, shelf: Shelf, series: Sequence[int], start_us: int, end_us: int) -> dict[int, Spells]:
+    """When each series had which value in [start, end). Of days that have runs these are read. Raises AskedTooMuch."""
+    wanted, found, total = _sorted(series), defaultdict[int, list[Runs]](list), 0
+    begin = max(start_us - HOLD_US, view.floor_us, view.first_us)
+    rolled = _rolled(view, shelf, wanted, (begin, end_us), RUNS, (RUNS,))
+    last = min(end_us, view.last_us + 1)
+    for day in range(begin // DAY_US, -(-last // DAY_US)):
+        rollup = rolled.get(day)
+        if rollup is None:
+            some = _pieces(view, shelf, wanted, max(begin, day * DAY_US), min(last, (day + 1) * DAY_US))
+            pieces = ((number, runs_of(merge(it))) for number, it in some.items())
+        else:
+            tables = shelf.tables(rollup.file, wanted, *EVER)
+            pieces = (it for table in tables for it in rollup_runs(table, list(cuts(table, wanted, *EVER))))
+        for number, runs in pieces:
+            found[number].append(runs)
+            total = _count(total + len(runs))
+    return {it: spells(join(found.get(it, ())), max(start_us, view.floor_us), end_us) for it in series}
+
+
+def _rolled(
+    view: View, shelf: Shelf, wanted: I32, span_us: tuple[int, int], tier: int, coarser: Sequence[int]
+) -> dict[int, Rollup]:
+    """By day, the roll-ups that know all that the readings of that day would say.
+
+    `coarser`: what else will do where there are no readings.
+    """
     found: dict[int, Rollup] = {}
     in_question: dict[int, int] = {}  # day -> its roll-up's id, where readings are there too
-    if not tier and start_us >= view.readings_floor_us:
+    start_us, end_us = span_us
+    if not len(wanted) or start_us >= end_us or (tier not in coarser and start_us >= view.readings_floor_us):
         return found
-    coarser = sorted((it for it in TIERS if it >= tier), key=lambda it: it != tier)  # the right one before all others
-    for day in range(start_us // DAY_US, -(-end_us // DAY_US)):
+    for day in sorted({it for _, it in view.rollups if start_us < (it + 1) * DAY_US and it * DAY_US < end_us}):
         if day * DAY_US < view.floor_us:
             continue  # only a part of it may be told
         is_all = (day + 1) * DAY_US <= view.readings_floor_us

@@ -4,6 +4,10 @@
 
 What the row says without it is null: `last` where n is 0; `min` and `max` where they are `last`; `sum` where it is
 n · last. So a minute with one reading costs what the reading costs, and a state that does not change hardly anything.
+
+Of states (bool, enum, text) there are runs too: readings of one value that follow each other.
+
+    sid i32 · ts timestamp(us, UTC), the first reading · until i64, µs, the last one · v f64, null: no usable value
 """
 
 from __future__ import annotations
@@ -16,13 +20,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from hub.historian.base import F64, Batch, Columns
+from hub.historian import spells
+from hub.historian.base import F64, I32, Batch, Columns
 from hub.historian.files import Form, Writing, column, name_of
 from hub.historian.fold import Folds, fold_runs
 from hub.historian.journal import Rollup
+from hub.historian.spells import Runs
 
 MINUTE_US, HOUR_US = 60_000_000, 3_600_000_000
 TIERS = {MINUTE_US: "1m", HOUR_US: "1h"}  # the finest first
+RUNS = -1  # in the place of a tier: it has no steps
 FORM = Form(
     (
         ("n", pa.int32(), False),
@@ -34,18 +41,21 @@ FORM = Form(
     ),
     dictionary=("n", "gaps"),
 )
+RUNS_FORM = Form((("until", pa.int64(), False), ("v", pa.float64(), True)), delta=("until",))
 
 
 class Rolling:
     """The roll-ups of one day while its readings come by, sorted by series. A context; raises HistoryUnavailable."""
 
-    def __init__(self, folder: Path, day: int, id: int) -> None:
-        self._id, self._day = id, day
-        self._files = {tier: Writing(folder / name_of(day, name, id), FORM) for tier, name in TIERS.items()}
+    def __init__(self, folder: Path, day: int, id: int, states: I32) -> None:
+        """`states`: the series of which runs are wanted, sorted."""
+        self._id, self._day, self._states = id, day, states
+        self._steps = {tier: Writing(folder / name_of(day, name, id), FORM) for tier, name in TIERS.items()}
+        self._runs = Writing(folder / name_of(day, "runs", id), RUNS_FORM)
         self._stack = ExitStack()
 
     def __enter__(self) -> Rolling:
-        for file in self._files.values():
+        for file in (*self._steps.values(), self._runs):
             self._stack.enter_context(file)
         return self
 
@@ -55,15 +65,26 @@ class Rolling:
     def add(self, batch: Batch) -> None:
         """A tidy batch: all readings of some series in this day."""
         it = Columns(batch.at_us, batch.value, batch.quality)
-        for tier, file in self._files.items():
+        for tier, file in self._steps.items():
             step = batch.at_us // tier
             new = (batch.series[1:] != batch.series[:-1]) | (step[1:] != step[:-1])
             first = np.flatnonzero(np.append(True, new)[: len(step)])
             file.add(batch.series[first], *_columns(fold_runs(it, step * tier, first)))
+        mine = np.isin(batch.series, self._states)
+        series, at_us = batch.series[mine], batch.at_us[mine]
+        value = spells.usable(batch.value[mine], batch.quality[mine])
+        new = spells.begins(at_us, value)
+        new[1:] |= series[1:] != series[:-1]
+        first = np.flatnonzero(new)
+        last = np.append(first[1:], len(series)) - 1
+        none = np.isnan(value[first])
+        if len(first):
+            self._runs.add(series[first], at_us[first], at_us[last], _or_null(value[first], none))
 
     def finish(self) -> tuple[Rollup, ...]:
-        """They are whole: on disk, under their names."""
-        made = [(tier, file.finish()) for tier, file in self._files.items()]
+        """They are whole: on disk, under their names. Without a state there are no runs."""
+        files = self._steps | ({RUNS: self._runs} if self._runs.rows else {})
+        made = [(tier, file.finish()) for tier, file in files.items()]
         return tuple(
             Rollup(self._id, tier, self._day, it.t0_us, it.t1_us, it.rows, it.bytes, it.name) for tier, it in made
         )
@@ -99,6 +120,13 @@ def pieces_of(table: Any, wanted: Sequence[tuple[int, int, int]]) -> Iterator[tu
     for series, a, b in wanted:
         columns = (start_us, count, gaps, least, most, total, last)
         yield series, Folds(*(it[a:b].copy() for it in columns))
+
+
+def runs_of(table: Any, wanted: Sequence[tuple[int, int, int]]) -> Iterator[tuple[int, Runs]]:
+    """Of (series, first row, end) of a table of runs: (series, its runs)."""
+    columns = column(table, "ts"), column(table, "until"), column(table, "v")
+    for series, a, b in wanted:
+        yield series, Runs(*(it[a:b].copy() for it in columns))
 
 
 def tier_for(step_us: int) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import shutil
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,6 +56,7 @@ class StoreMachine(RuleBasedStateMachine):
     def open(self, folder: Path) -> None:
         self.now_in = folder
         self.store = self.run(EmbeddedHistorian.open(folder, ManualClock(), seal_points=60))
+        self.store.catalogue.states = lambda: SERIES[:2]  # type: ignore[method-assign]  # of these there are runs
 
     def teardown(self) -> None:
         self.run(self.store.close())
@@ -154,6 +156,33 @@ class StoreMachine(RuleBasedStateMachine):
                     np.testing.assert_allclose(it.mean[row], sum(good) / len(good), rtol=1e-9, atol=1e-6)
                 else:
                     assert np.isnan([it.min[row], it.max[row], it.last[row], it.mean[row]]).all()
+
+    @rule(period=periods)
+    def ask_for_spells(self, period: list[int]) -> None:
+        told = self.run(self.store.spells(SERIES, *period))
+        for series in SERIES:
+            it = told[series]
+            columns = (it.start_us.tolist(), it.end_us.tolist(), it.value.tolist(), it.entered.tolist())
+            assert list(zip(*columns, strict=True)) == plain_spells(self.truth[series], *period)
+
+
+def plain_spells(rows: Mapping[int, tuple[float, int]], start: int, end: int) -> list[tuple[int, int, float, bool]]:
+    """Reading by reading: each holds until the next, and an hour at most; what says the same goes on."""
+    told: list[tuple[int, int, float, bool]] = []
+    before = (0, math.nan)  # until when it is known, and what
+    times = sorted(rows)
+    for at, next_ in zip(times, [*times[1:], 1 << 62][: len(times)], strict=True):
+        value = math.nan if rows[at][1] == Quality.BAD else rows[at][0]
+        until = min(next_, at + HOUR)
+        new = before[0] != at or before[1] != value
+        if value == value and max(at, start) < min(until, end):
+            if new or not told:
+                known = before[0] == at and before[1] == before[1] and new
+                told.append((max(at, start), min(until, end), value, known and at >= start))
+            else:
+                told[-1] = (told[-1][0], min(until, end), *told[-1][2:])
+        before = (until, value)
+    return told
 
 
 def copy_files(source: Path, target: Path) -> None:
