@@ -12,7 +12,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboards import examples_audit, examples_people, examples_registry
+from dashboards import examples_audit, examples_history, examples_people, examples_registry
 from dashboards.desk import desk
 from dashboards.examples_people import Map
 from dashboards.examples_registry import DEVICE
@@ -200,6 +200,7 @@ ANSWERS: dict[str, tuple[int, Any]] = {
         200,
         {"device": "ps-chengdong-1", "points": [_POINT], "actions": [_ACTION]},
     ),
+    **examples_history.ANSWERS,
     "GET /api/v1/devices/{device_id}/series": (
         200,
         {
@@ -301,7 +302,9 @@ PROBLEMS: dict[str, tuple[int, ...]] = {
     "GET /api/v1/devices/{device_id}": (404,),
     "GET /api/v1/devices/{device_id}/nameplate": (404,),
     "GET /api/v1/devices/{device_id}/latest": (404,),
-    "GET /api/v1/devices/{device_id}/series": (404, 503),
+    **dict.fromkeys(
+        (f"GET /api/v1/devices/{{device_id}}/{it}" for it in ("series", *examples_history.ASKED)), (404, 503)
+    ),
     "POST /api/v1/commands/prepare": (404, 503),
     "POST /api/v1/commands": (404, 409, 503),
     "GET /api/v1/commands": (404, 503),
@@ -328,6 +331,7 @@ _NAMES = {
 _QUERIES = {
     "GET /api/v1/devices": "?kind=pump_station&link=down&limit=10",
     "GET /api/v1/devices/{device_id}/latest": "?points=inlet.level",
+    **examples_history.QUERIES,
     "GET /api/v1/devices/{device_id}/series": "?points=inlet.level&from=2026-11-25T02:00:00Z&step=1m&agg=min,max,mean",
     "GET /api/v1/audit": "?person=wang.min&from=2026-11-01T00:00:00Z&limit=50",
     "GET /api/v1/audit/lines": "?kind=command",

@@ -23,7 +23,7 @@ from dashboards.problems import Problem
 from dashboards.shape import encode
 from hub import export
 from hub.contract import BadConfig
-from hub.historian.base import to_us
+from hub.historian.base import AskedTooMuch, to_us
 from hub.historian.catalogue import MOST_TEXTS
 from hub.model import Nameplate, Point
 
@@ -32,6 +32,8 @@ LONGEST = timedelta(days=400)
 LONGEST_CSV = timedelta(days=31)
 WIDTH = 1_000  # pixels of a chart, when it does not say
 RAW_PER_PIXEL = 4  # expected readings; more than that come as buckets
+SURPLUS = 2 * RAW_PER_PIXEL  # readings a pixel that there are; more than that too
+MOST_RAW = 500_000  # readings of one answer
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 BYTES = "application/vnd.fieldhub.columns"
@@ -88,19 +90,32 @@ async def series(request: Request, device_id: DeviceId, period: Annotated[Period
     it = device(request, device_id)
     house = desk(request).house
     plate = house.plate(it.id)
-    points = _points(it.id, plate, period.points)
+    points = points_of(it.id, plate, period.points)
     end = period.end or house.clock.now()
     if period.start >= end or end - period.start > LONGEST:
-        raise _mistake("from", f"must be before to, and at most {LONGEST.days} days before it")
+        raise mistake("from", f"must be before to, and at most {LONGEST.days} days before it")
     if period.agg and period.step == "raw":
-        raise _mistake("agg", 'raw readings have no columns to choose: leave agg out, or write a step like "1m"')
+        raise mistake("agg", 'raw readings have no columns to choose: leave agg out, or write a step like "1m"')
     if period.format == "csv":
         if period.agg or period.step not in ("auto", "raw"):
-            raise _mistake("format", "csv holds raw readings: leave step and agg out, or write format=json")
+            raise mistake("format", "csv holds raw readings: leave step and agg out, or write format=json")
         return await _csv(request, it.id, points, period.start, end)
     step_s = _step(period, end - period.start, [plate.points[key] for key in points])
     step_us = None if step_s is None else round(step_s * 1e6)
-    found = await house.series(it.id, points, to_us(period.start), to_us(end), step_us)
+    try:
+        found = await house.series(it.id, points, to_us(period.start), to_us(end), step_us)
+        most = max((len(one) for one in found.values()), default=0)
+    except AskedTooMuch:
+        if step_us is not None or period.step != "auto":
+            raise
+        found, most = {}, MOST_RAW
+    if step_us is None and period.step == "auto" and most > SURPLUS * period.width:
+        # The device sends more often than it says: as many pixels as there are, whatever there is.
+        step_us = round(_fine(period, end - period.start) * 1e6)
+        found = await house.series(it.id, points, to_us(period.start), to_us(end), step_us)
+    elif step_us is None and sum(len(one) for one in found.values()) > MOST_RAW:
+        what = f"more than {MOST_RAW} readings in one answer: step=auto, a shorter time, or `fieldhub export`"
+        raise Problem("asked_too_much", {"what": what})
     told = {
         "device": it.id,
         "start_ms": shape.ms(period.start),
@@ -116,9 +131,9 @@ async def series(request: Request, device_id: DeviceId, period: Annotated[Period
     return ready(body, [(b"content-type", BYTES.encode()), (b"cache-control", b"no-store")])
 
 
-def _points(device_id: str, plate: Nameplate, text: str) -> list[str]:
+def points_of(device_id: str, plate: Nameplate, text: str) -> list[str]:
     if not 1 <= len(set(text.split(",")) - {""}) <= MAX_POINTS:
-        raise _mistake("points", f"name 1 to {MAX_POINTS} points, with commas between them")
+        raise mistake("points", f"name 1 to {MAX_POINTS} points, with commas between them")
     return keys(device_id, plate, text)
 
 
@@ -137,6 +152,11 @@ def _step(period: Period, span: timedelta, points: list[Point]) -> float | None:
     expected = span.total_seconds() / min(point.interval_s or 1.0 for point in points)
     if expected <= RAW_PER_PIXEL * period.width and not period.agg:
         return None
+    return _fine(period, span)
+
+
+def _fine(period: Period, span: timedelta) -> float:
+    """Seconds of a bucket, so that there is one a pixel at most."""
     fine = span.total_seconds() / period.width
     return float(next((one for one in STEPS_S if one >= fine), STEPS_S[-1]))
 
@@ -209,5 +229,5 @@ async def _csv(request: Request, device_id: str, points: list[str], start: datet
     )
 
 
-def _mistake(where: str, what: str) -> Problem:
+def mistake(where: str, what: str) -> Problem:
     return Problem("invalid", {"count": 1}, mistakes=[{"where": f"query.{where}", "what": what, "rule": "range"}])

@@ -349,11 +349,16 @@ class House:
         found = await self.ledger.command(command)
         return None if found is None else CommandRecord(found[0], tuple(found[1]))
 
+    def numbers(self, device: str, points: Iterable[str]) -> dict[str, int]:
+        """The historian's numbers of these points; one that was never stored has none."""
+        found = ((it, self.historian.catalogue.find(device, it)) for it in points)
+        return {point: series.id for point, series in found if series is not None}
+
     async def series(
         self, device: str, points: Sequence[str], start_us: int, end_us: int, step_us: int | None
     ) -> dict[str, Columns | Buckets]:
         """Readings of a device's points in [start, end), raw or in buckets; a point never stored has none."""
-        numbers = {p: s.id for p in points if (s := self.historian.catalogue.find(device, p)) is not None}
+        numbers = self.numbers(device, points)
         found: Mapping[int, Columns | Buckets]
         if step_us is None:
             found = await self.historian.range(list(numbers.values()), start_us, end_us)

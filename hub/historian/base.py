@@ -24,6 +24,8 @@ U8 = NDArray[np.uint8]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_US = 86_400_000_000
+MOST_POINTS = 5_000_000  # readings in one answer, or read at one time for buckets: 85 MB
+MOST_BUCKETS = 200_000  # in one answer: 20 series of a week at a step of one minute
 
 
 class HistoryUnavailable(Exception):

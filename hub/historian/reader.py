@@ -13,7 +13,18 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hub.historian import head
-from hub.historian.base import DAY_US, I32, NOTHING, AskedTooMuch, Buckets, Columns, Sample, Spells
+from hub.historian.base import (
+    DAY_US,
+    I32,
+    MOST_BUCKETS,
+    MOST_POINTS,
+    NOTHING,
+    AskedTooMuch,
+    Buckets,
+    Columns,
+    Sample,
+    Spells,
+)
 from hub.historian.files import cuts
 from hub.historian.fold import Folds, fold, merge, refold
 from hub.historian.journal import Rollup, Segment
@@ -22,8 +33,6 @@ from hub.historian.rollup import runs_of as rollup_runs
 from hub.historian.segments import Shelf
 from hub.historian.spells import HOLD_US, Runs, join, runs_of, spells
 
-MOST_POINTS = 5_000_000  # readings in one answer, or read at one time for buckets: 85 MB
-MOST_BUCKETS = 200_000  # in one answer: 20 series of a week at a step of one minute
 LOOK_BACK_SEGMENTS = 2_000  # how many sealed files are asked for the last reading of a series
 HEAD_ID = 1 << 62
 EVER = (-(1 << 62), 1 << 62)  # µs
