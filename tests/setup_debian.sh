@@ -1,10 +1,11 @@
 #!/bin/sh
 # What the tests use from Debian, installed when it is missing: a browser with Chinese letters, and
-# programs that we did not write to hold our Modbus against (libmodbus is built into a small referee by gcc).
+# programs that we did not write: to hold our Modbus against (libmodbus is built into a small referee by gcc), and a
+# time-series server.
 set -eu
 
-packages="chromium fonts-noto-cjk mbpoll socat libmodbus-dev gcc"
-programs="chromium mbpoll socat gcc"
+packages="chromium fonts-noto-cjk mbpoll socat libmodbus-dev gcc victoria-metrics"
+programs="chromium mbpoll socat gcc victoria-metrics"
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     missing=""

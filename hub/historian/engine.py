@@ -191,7 +191,7 @@ class EmbeddedHistorian:
 
     def _commit(self, batch: Batch) -> None:
         entries = self.catalogue.unsaved()
-        id = self._journal.append(batch, entries)
+        id, _ = self._journal.append(batch, entries)
         self.catalogue.saved(len(entries))
         view = self._view
         if not view.parts:

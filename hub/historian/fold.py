@@ -104,6 +104,13 @@ def refold(pieces: Sequence[Folds], step_us: int) -> Buckets:
     )
 
 
+def follow(pieces: Sequence[Buckets]) -> Buckets:
+    """Steps of one series that follow each other, as one."""
+    if len(pieces) == 1:
+        return pieces[0]
+    return Buckets(*(np.concatenate([getattr(it, name) for it in pieces]) for name in Buckets.__struct_fields__))
+
+
 def join(pieces: Sequence[Folds]) -> Folds:
     if len(pieces) == 1:
         return pieces[0]

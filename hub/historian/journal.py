@@ -158,8 +158,8 @@ class Journal:
 
     # ---- batches --------------------------------------------------------------------------------------------------
 
-    def append(self, batch: Batch, entries: Sequence[Entry]) -> int:
-        """A batch and what the catalogue has not saved yet. Returns its id; durable on return."""
+    def append(self, batch: Batch, entries: Sequence[Entry]) -> tuple[int, int]:
+        """A batch and what the catalogue has not saved yet. Returns its id and its bytes; durable on return."""
         blob, id = pack(batch), self._next_id
         with self._transaction():
             for it in entries:
@@ -171,7 +171,7 @@ class Journal:
             row = (id, len(batch), checksum(id, len(batch), blob), blob)
             self._db.execute("INSERT INTO journal VALUES (?, ?, ?, ?)", row)
         self._next_id = id + 1
-        return id
+        return id, len(blob)
 
     def replay(self) -> Iterator[tuple[int, Batch] | str]:
         """All batches that are not sealed, in order. A damaged one is put aside, and told as a sentence."""
@@ -179,22 +179,41 @@ class Journal:
             rows = self._db.execute("SELECT id FROM journal ORDER BY id").fetchall()
         for (id,) in rows:
             try:
-                yield id, self._read(id)
+                yield id, self.read(id)
             except (BadBlob, sqlite3.DatabaseError) as failure:
-                self._put_aside(id, str(failure))
+                self.put_aside(id, str(failure))
                 yield f"{self.path} › batch {id} is damaged ({failure}) › it is not told; see the table 'damaged'"
 
-    def _read(self, id: int) -> Batch:
+    def read(self, id: int) -> Batch:
+        """One batch. Raises BadBlob, sqlite3.DatabaseError."""
         points, total, blob = self._db.execute("SELECT n, sum, b FROM journal WHERE id = ?", (id,)).fetchone()
         if not isinstance(blob, bytes) or total != checksum(id, points, blob):
             raise BadBlob("its checksum does not fit")
         return unpack(blob, points)
 
-    def _put_aside(self, id: int, why: str) -> None:
+    def put_aside(self, id: int, why: str) -> None:
+        """Into the table `damaged`: it is not told, and not lost."""
         # It may be beyond copying; then it stays where it is. What counts is not to believe it.
         with contextlib.suppress(HistoryUnavailable), self._transaction():
             self._db.execute("INSERT INTO damaged SELECT id, n, sum, b, ? FROM journal WHERE id = ?", (why, id))
             self._db.execute("DELETE FROM journal WHERE id = ?", (id,))
+
+    def waiting(self) -> list[tuple[int, int, int]]:
+        """(id, readings, bytes) of each batch that is not sealed, in order."""
+        with self._blaming("cannot be read", "restore it from a backup"):
+            return self._db.execute("SELECT id, n, length(b) FROM journal ORDER BY id").fetchall()
+
+    def forget(self, upto: int, dropped: int = 0) -> None:
+        """The batches up to `upto` are elsewhere; or so many readings of them are lost, which is kept in mind."""
+        with self._transaction():
+            self._db.execute("DELETE FROM journal WHERE id <= ?", (upto,))
+            if dropped:
+                self._db.execute("INSERT OR REPLACE INTO meta VALUES ('dropped', ?)", (self.dropped + dropped,))
+
+    @property
+    def dropped(self) -> int:
+        """How many readings `forget` has lost, ever."""
+        return self._one("SELECT value FROM meta WHERE key = 'dropped'")
 
     def entries(self) -> Iterator[Entry]:
         """The catalogue as it was saved, series in the order of their numbers."""
@@ -302,7 +321,7 @@ class JournalSeen(Journal):
         """For a `with`: the moment holds up the owner's tidying of its own file, so let it be short."""
         return contextlib.closing(cls(path))
 
-    def _put_aside(self, id: int, why: str) -> None:
+    def put_aside(self, id: int, why: str) -> None:
         """Its owner will."""
 
 

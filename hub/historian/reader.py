@@ -87,7 +87,7 @@ def read_buckets(
     if step_us <= 0:
         raise AskedTooMuch(f"history › a step of {step_us} µs › write a step above 0")
     first, last = start_us // step_us, -(-end_us // step_us)
-    _check_buckets(len(series), max(0, last - first), step_us)
+    check_buckets(len(series), max(0, last - first), step_us)
     start_us, end_us, tier = max(first * step_us, view.floor_us), last * step_us, tier_for(step_us)
     wanted = _sorted(series)
     coarser = sorted((it for it in TIERS if it >= tier), key=lambda it: it != tier)  # the right one before all others
@@ -252,7 +252,7 @@ def _count(points: int) -> int:
     return points
 
 
-def _check_buckets(series: int, steps: int, step_us: int) -> None:
+def check_buckets(series: int, steps: int, step_us: int) -> None:
     asked = steps * series
     if asked > MOST_BUCKETS:
         least_s = -(-asked * step_us // (MOST_BUCKETS * 1_000_000))

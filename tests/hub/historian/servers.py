@@ -1,0 +1,59 @@
+"""Time-series servers for the tests: Debian's VictoriaMetrics, started here; an InfluxDB 2 where one is named."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+STARTS_WITHIN_S = 30.0
+
+
+@contextlib.contextmanager
+def victoria(folder: Path) -> Iterator[str]:
+    """Its address. Its retention is what a county would have, and what the tests' times need."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    command = [
+        "victoria-metrics",
+        f"-storageDataPath={folder}",
+        f"-httpListenAddr=127.0.0.1:{port}",
+        "-retentionPeriod=100y",
+        "-dedup.minScrapeInterval=1ms",
+        "-memory.allowedBytes=256MB",
+        "-loggerLevel=ERROR",
+    ]
+    with (folder.parent / "victoria.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as it:
+        try:
+            until = time.monotonic() + STARTS_WITHIN_S
+            while not _answers(f"{url}/health"):
+                assert it.poll() is None, (folder.parent / "victoria.log").read_text()
+                assert time.monotonic() < until, "VictoriaMetrics does not answer"
+                time.sleep(0.05)
+            yield url
+        finally:
+            it.kill()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=1).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def influx() -> dict[str, str] | None:
+    """url, token, org and bucket of the InfluxDB 2 that FIELDHUB_TEST_INFLUX_URL names."""
+    url = os.environ.get("FIELDHUB_TEST_INFLUX_URL")
+    if not url:
+        return None
+    names = ("token", "org", "bucket")
+    return {"url": url} | {it: os.environ[f"FIELDHUB_TEST_INFLUX_{it.upper()}"] for it in names}
