@@ -130,12 +130,47 @@ class LogTable(Strict):
         return url
 
 
+class ServerTable(Strict):
+    """[history.server] or [history.mirror]: a time-series server."""
+
+    kind: Literal["victoriametrics", "influxdb"]
+    url: str  # http://127.0.0.1:8428
+    token: Named = ""
+    org: str = Field(default="", max_length=100)  # InfluxDB's
+    bucket: str = Field(default="", max_length=100)
+    measurement: str = Field(default="fieldhub", pattern=r"^[a-z][a-z0-9_]{0,40}$")  # each hub its own, on one server
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_server(cls, url: str) -> str:
+        if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#@\s]*)?", url):
+            say = 'is not where a server listens. Write an address like "http://127.0.0.1:8428", and the token apart'
+            raise PydanticCustomError(NOT_SAID_BACK, say)  # it may hold a password
+        return url
+
+    @model_validator(mode="after")
+    def _influx_needs_a_bucket(self) -> Self:
+        missing = [it for it in ("token", "org", "bucket") if not getattr(self, it)]
+        if self.kind == "influxdb" and missing:
+            raise ValueError(f"{missing[0]} is missing. InfluxDB needs token, org and bucket")
+        return self
+
+
 class HistoryTable(Strict):
     """[history]: for how many days what is kept; 0: for ever. A day's roll-ups are made when it is over."""
 
+    server: ServerTable | None = None  # instead of the embedded store
+    mirror: ServerTable | None = None  # beside it
+    spool_mb: int = Field(default=4_000, ge=10, le=1_000_000)  # what waits for the server at most
     readings_days: int = Field(default=0, ge=0, le=36_500)
     minutes_days: int = Field(default=0, ge=0, le=36_500)  # steps of a minute
     hours_days: int = Field(default=0, ge=0, le=36_500)  # steps of an hour
+
+    @model_validator(mode="after")
+    def _one_server(self) -> Self:
+        if self.server is not None and self.mirror is not None:
+            raise ValueError("server and mirror are both given. A mirror is beside the embedded store; leave one out")
+        return self
 
     @model_validator(mode="after")
     def _the_coarser_the_longer(self) -> Self:

@@ -24,7 +24,7 @@ from hub.config import Site
 from hub.contract import BadConfig
 from hub.historian.base import Columns, HistoryUnavailable, Series, to_datetime, to_us
 from hub.historian.catalogue import Catalogue
-from hub.historian.onlooker import Onlooker
+from hub.historian.opening import look
 from hub.house import open_ledger
 from hub.ledger.ledger import Ledger
 from hub.ledger.trouble import LedgerUnavailable
@@ -103,7 +103,7 @@ async def _check_device(site: Site, clock: Clock, device: str) -> None:
 
 
 def _seen(site: Site, order: Order, period: Period) -> Rows:
-    history = Onlooker(site.data / "history", order.device)
+    history = look(site.data / "history", site.folder, site.hub.history, order.device)
     for line in history.damage:
         print(line, file=sys.stderr)
     points = known_points(site, history.catalogue, order.device, order.point)

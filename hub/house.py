@@ -26,7 +26,7 @@ from hub.dispatch import Dispatch
 from hub.guard import Check, Guard, Request
 from hub.historian.base import Buckets, Columns, HistoryUnavailable
 from hub.historian.collector import Collector
-from hub.historian.engine import EmbeddedHistorian
+from hub.historian.opening import Store, open_store
 from hub.historian.rollup import HOUR_US, MINUTE_US, RUNS
 from hub.holds import HoldsFile
 from hub.hub import Hub, Puzzle
@@ -114,7 +114,7 @@ class House:
         site: Site,
         clock: Clock,
         ledger: Ledger,
-        historian: EmbeddedHistorian,
+        historian: Store,
         judgement: Judgement,
         drivers: Mapping[str, DriverSpec],
         demo: bool = False,
@@ -163,7 +163,7 @@ class House:
         async with AsyncExitStack() as opened:
             ledger = await open_ledger(site, clock, ledger_url)
             opened.push_async_callback(ledger.close)
-            historian = await EmbeddedHistorian.open(site.data / "history", clock)
+            historian = await open_store(site.data / "history", site.folder, clock, site.hub.history)
             opened.push_async_callback(historian.close)
             keys = await ledger.keys.load()
             house = cls(site, clock, ledger, historian, judgement, drivers, demo, plates, keys)
@@ -370,7 +370,7 @@ class House:
 class _HubHistory:
     """The catalogue and the queue of the historian, as the hub needs them."""
 
-    def __init__(self, historian: EmbeddedHistorian, collector: Collector) -> None:
+    def __init__(self, historian: Store, collector: Collector) -> None:
         self.number = historian.catalogue.number
         self.code = historian.catalogue.code
         self.offer = collector.offer

@@ -89,7 +89,7 @@ def test_missing_debian_packages_are_named_to_who_may_not_install_them(tmp_path)
     assert it.returncode == 1
     assert it.stderr.strip() == (
         "The tests need Debian packages. As root, run: "
-        "apt-get install chromium fonts-noto-cjk mbpoll socat libmodbus-dev"
+        "apt-get install chromium fonts-noto-cjk mbpoll socat libmodbus-dev victoria-metrics"
     )
 
 
@@ -98,7 +98,8 @@ def test_a_machine_that_is_no_debian_is_told_which_programs_the_tests_use(tmp_pa
     it = run(["/bin/sh", "tests/setup_debian.sh"], PATH=str(tmp_path))
     assert it.returncode == 1
     assert it.stderr.strip() == (
-        "The tests need these programs, and this is not a Debian that could be asked for them: chromium mbpoll gcc"
+        "The tests need these programs, and this is not a Debian that could be asked for them: "
+        "chromium mbpoll gcc victoria-metrics"
     )
 
 

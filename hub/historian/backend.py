@@ -17,7 +17,9 @@ from hub.historian.base import Buckets, Columns, HistoryUnavailable, Sample
 WRITE_S, QUERY_S = 10.0, 30.0  # how long an answer may take
 CONNECTIONS = 6
 AT_ONCE = 500  # series of one question
+NO_RETRIES = urllib3.Retry(0, redirect=False)  # the spool tries again
 MOST_SAID = 300  # characters of what a server says
+unanswered = (urllib3.exceptions.HTTPError, OSError)
 
 
 class Away(HistoryUnavailable):
@@ -74,9 +76,7 @@ class Http:
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         self.url = url.rstrip("/")
-        self._pool = urllib3.PoolManager(
-            CONNECTIONS, block=True, headers=dict(headers), retries=urllib3.Retry(0, redirect=False)
-        )
+        self._pool = urllib3.PoolManager(CONNECTIONS, block=True, headers=dict(headers), retries=NO_RETRIES)
 
     def ask(self, path: str, fields: Mapping[str, Any] | Sequence[tuple[str, Any]], wait_s: float = QUERY_S) -> bytes:
         return self._send(path, wait_s, fields=fields, encode_multipart=False)
@@ -87,7 +87,7 @@ class Http:
     def _send(self, path: str, wait_s: float, **what: Any) -> bytes:
         try:
             answer = self._pool.request("POST", self.url + path, timeout=wait_s, **what)
-        except (urllib3.exceptions.HTTPError, OSError) as failure:
+        except unanswered as failure:
             raise away(self.url, failure) from failure
         body: bytes = answer.data
         if answer.status >= 300:

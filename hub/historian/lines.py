@@ -1,6 +1,6 @@
 """InfluxDB's line protocol, written from columns: a batch becomes text without a Python object for each reading.
 
-    fieldhub,device=ps-1,kind=number,point=inlet.level,series=64,unit=m v=2.48,q=2i 1795572087123000
+    fieldhub,device=ps-1,kind=number,point=inlet.level,series=64,unit=m v=2.48,q=2 1795572087123000
 
 One field holds the value: `v` when it can be believed, `b` when it is BAD, none when there is none. `q` is the quality,
 plus NO_VALUE when there is no value. VictoriaMetrics makes fieldhub_v, fieldhub_b and fieldhub_q of them. Pure.
@@ -22,7 +22,7 @@ from hub.model import Quality
 NO_VALUE = 4  # added to a quality
 UNKNOWN = Series(0, "", "", "", "")  # type: ignore[arg-type]  # a number without a name is written with its number alone
 _NAMES = pa.array(["v=", "b="])
-_CODES = pa.array([f"{it}i " for it in range(NO_VALUE * 2)])
+_CODES = pa.array([f"{it} " for it in range(NO_VALUE * 2)])
 _SPECIAL = re.compile(r"([,= ])")
 
 

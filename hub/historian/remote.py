@@ -185,6 +185,8 @@ class RemoteHistorian:
         try:
             self._backend.write(lines(parcel.batch, self.catalogue.series, self._measurement))
         except Away as away:
+            if not self._send_error:
+                self._commits.submit(self._spool.again).result()
             self._send_error = str(away)
             raise
         except Refused as refused:
@@ -192,7 +194,7 @@ class RemoteHistorian:
                 return self._send(single=True)
             self._commits.submit(self._spool.put_aside, parcel.id, str(refused)).result()
             return True
-        self._commits.submit(self._spool.sent, parcel.id).result()
+        self._commits.submit(self._spool.sent, parcel.id, self._clock.monotonic()).result()
         self._sent += len(parcel.batch)
         self._send_error = ""
         return True

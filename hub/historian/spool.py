@@ -2,6 +2,9 @@
 
 In the journal of the store's folder (journal.py), so that numbers and names are where they always are, whichever
 back-end is in use: a site that changes over to a server keeps its numbers, and what was not sealed is sent.
+
+A server may forget what it said it has, when it is killed (VictoriaMetrics syncs no disk). So what is sent stays for a
+while, and is sent again when the server was away or we were: sent twice is stored once.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from hub.historian.catalogue import Entry
 from hub.historian.journal import BadBlob, Journal
 
 SPOOL_BYTES = 4_000_000_000  # a day of 20,000 readings a second, at 2.3 bytes each
+KEEP_SENT_S = 60.0
 SEND_POINTS = 50_000  # of one request: 5 MB of lines
 
 log = logging.getLogger(__name__)
@@ -39,6 +43,7 @@ class Spool:
         self._journal = journal
         self._most_bytes = most_bytes
         self._waiting = deque(journal.waiting())
+        self._sent: deque[tuple[float, tuple[int, int, int]]] = deque()  # when, and what; still on disk
         self.points = sum(points for _, points, _ in self._waiting)
         self.bytes = sum(size for _, _, size in self._waiting)
         self.dropped = journal.dropped
@@ -57,6 +62,7 @@ class Spool:
             self.bytes -= size
             lost += points
         if lost:
+            self._sent.clear()
             self._journal.forget(upto, lost)
             self.dropped += lost
 
@@ -76,9 +82,24 @@ class Spool:
                 self.put_aside(id, str(failure))
         return Parcel(upto, head.concatenate(batches), len(batches)) if batches else None
 
-    def sent(self, upto: int) -> None:
-        self._journal.forget(upto)
-        self._drop(upto)
+    def sent(self, upto: int, now_s: float) -> None:
+        """The server says it has the batches up to `upto`."""
+        while self._waiting and self._waiting[0][0] <= upto:
+            self._sent.append((now_s, self._waiting[0]))
+            self._drop(self._waiting[0][0])
+        gone = 0
+        while self._sent and now_s - self._sent[0][0] >= KEEP_SENT_S:
+            gone = self._sent.popleft()[1][0]
+        if gone:
+            self._journal.forget(gone)
+
+    def again(self) -> None:
+        """The server was away: what it had last is to be sent once more."""
+        for _, it in reversed(self._sent):
+            self._waiting.appendleft(it)
+            self.points += it[1]
+            self.bytes += it[2]
+        self._sent.clear()
 
     def put_aside(self, id: int, why: str) -> None:
         """A batch that cannot be read, or that the server will never take."""

@@ -1,9 +1,8 @@
-"""Time-series servers for the tests: Debian's VictoriaMetrics, started here; an InfluxDB 2 where one is named."""
+"""A time-series server for the tests: Debian's VictoriaMetrics, started here."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import subprocess
 import time
@@ -48,12 +47,3 @@ def _answers(url: str) -> bool:
         return httpx.get(url, timeout=1).status_code == 200
     except httpx.TransportError:
         return False
-
-
-def influx() -> dict[str, str] | None:
-    """url, token, org and bucket of the InfluxDB 2 that FIELDHUB_TEST_INFLUX_URL names."""
-    url = os.environ.get("FIELDHUB_TEST_INFLUX_URL")
-    if not url:
-        return None
-    names = ("token", "org", "bucket")
-    return {"url": url} | {it: os.environ[f"FIELDHUB_TEST_INFLUX_{it.upper()}"] for it in names}
