@@ -364,6 +364,21 @@ def _cert(args: argparse.Namespace) -> int:
     return cert(args)
 
 
+def _history(args: argparse.Namespace) -> int:
+    from drivers import DRIVERS
+    from hub.config import read_site
+    from hub.errands.history import history
+
+    args.site = lambda: read_site(args.dir, DRIVERS)
+    return history(args)
+
+
+def _backup(args: argparse.Namespace) -> int:
+    from hub.errands.backup import backup
+
+    return backup(args)
+
+
 def _audit(args: argparse.Namespace) -> int:
     from hub.errands.audit import audit
 
@@ -416,6 +431,8 @@ _COMMANDS = {
     "decode": _decode,
     "export": _export,
     "audit": _audit,
+    "history": _history,
+    "backup": _backup,
     "cert": _cert,
     "doctor": _doctor,
     "unit": _unit,

@@ -115,6 +115,25 @@ def _to_care(command: Command) -> None:
     sub.add_argument("--name", action="append", default=[], help="host name or address by which browsers reach the hub")
     sub.add_argument("--days", type=_days, default=SERVER_DAYS, help=f"how long it is good; {SERVER_DAYS} at most")
     sub.add_argument("--renew", action="store_true", help="make a new one by the same authority")
+    sub = command("history", "Check what is stored, merge it, take readings out and in, copy them to a server.",
+                  "fieldhub history my-county export --from 2026-11-01 -o november.parquet")  # fmt: skip
+    sub.add_argument("dir", type=Path)
+    sub.add_argument(
+        "what",
+        choices=["check", "compact", "export", "import", "copy"],
+        help="compact, import: the hub must be stopped; copy: to the server of hub.toml, [history.mirror]",
+    )
+    sub.add_argument("file", type=Path, nargs="?", help="import: a .parquet or .csv file as export writes it")
+    sub.add_argument("--device", action="append", default=[], help="export, copy: may be given several times")
+    sub.add_argument("--from", dest="start", default="", help="export, copy: date or time in the site's zone")
+    sub.add_argument("--to", dest="end", default="", help="export, copy: until now when left out")
+    sub.add_argument("-o", "--output", type=Path, help="export: a .parquet or .csv file")
+    sub.add_argument("--dry-run", action="store_true", help="import: only look at the file")
+    sub.add_argument("--new-devices", action="store_true", help="import: also of devices that the site does not have")
+    sub = command("backup", "Copy a whole site, while its hub runs, into a folder that a hub can be started on.",
+                  "fieldhub backup my-county /mnt/usb/my-county")  # fmt: skip
+    sub.add_argument("dir", type=Path)
+    sub.add_argument("target", type=Path, help="a new folder, or that of an earlier backup: then only what is new")
     sub = command("doctor", "Look at this machine and a site: what is wrong, and the line that mends it.",
                   "fieldhub doctor my-county")  # fmt: skip
     sub.add_argument("dir", type=Path)

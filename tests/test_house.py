@@ -62,7 +62,7 @@ BELONGS_TO: dict[str, tuple[str, ...]] = {
     "zxcvbn": ("hub/passwords.py",),
 }
 # Of Python's own: these too have one place,
-BELONGS_TO["sqlite3"] = ("hub/historian/*",)
+BELONGS_TO["sqlite3"] = ("hub/historian/*", "hub/ledger/copy.py")
 # and protocols knows no clock, no socket and no machine.
 UNKNOWN_TO_PROTOCOLS = {"asyncio", "logging", "os", "selectors", "socket", "ssl", "subprocess", "threading", "time"}
 

@@ -70,6 +70,10 @@ class Catalogue:
         """All series of a device, also those of a point's former units."""
         return [it for series in self._by_device.get(device, {}).values() for it in series]
 
+    def all(self) -> list[Series]:
+        """Every series, in the order of their numbers."""
+        return sorted(self._by_id.values(), key=lambda it: it.id)
+
     def states(self) -> list[int]:
         """The numbers of all series that are no numbers: bool, enum, text. May be asked by any thread."""
         return [it.id for it in list(self._by_id.values()) if it.kind in STATES]

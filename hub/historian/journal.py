@@ -272,6 +272,21 @@ class Journal:
             self._db.executemany("UPDATE meta SET value = ? WHERE key = ?", floors)
         self.floor_us, self.readings_floor_us = floor_us, readings_floor_us
 
+    def complaints(self) -> list[str]:
+        """What SQLite finds wrong with its own file, and batches that were put aside."""
+        with self._blaming("cannot be read", "restore it from a backup"):
+            said = [str(row[0]) for row in self._db.execute("PRAGMA quick_check(10)") if row[0] != "ok"]
+            aside = self._db.execute("SELECT id, why FROM damaged ORDER BY id").fetchall()
+        return said + [f"batch {id} was put aside: {why}" for id, why in aside]
+
+    def copy_to(self, path: Path) -> None:
+        """All of it, as it is at one moment, into a new file."""
+        remedy = f"check that {path.parent} can be written, and has room"
+        with self._blaming("cannot be copied", remedy), contextlib.closing(sqlite3.connect(path)) as copy:
+            self._db.backup(copy)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
     def close(self) -> None:
         self._db.close()
 

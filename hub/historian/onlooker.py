@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from hub.historian import head, reader
-from hub.historian.base import I32, Batch, Columns, HistoryUnavailable
+from hub.historian.base import DAY_US, I32, Batch, Columns, HistoryUnavailable
 from hub.historian.catalogue import Catalogue
 from hub.historian.journal import NO_FLOOR, JournalSeen
 from hub.historian.reader import View
@@ -21,9 +21,9 @@ from hub.historian.segments import Shelf
 
 
 class Onlooker:
-    """The history of one device, as it was at the last look. Raises HistoryUnavailable."""
+    """The history of one device (None: of all), as it was at the last look. Raises HistoryUnavailable."""
 
-    def __init__(self, folder: Path, device: str) -> None:
+    def __init__(self, folder: Path, device: str | None) -> None:
         self._folder = folder
         self._device = device
         self._shelf = Shelf(folder / "segments")
@@ -40,13 +40,22 @@ class Onlooker:
         parts: head.Parts = ()
         with JournalSeen.at_once(path) as journal:
             self.catalogue.load(journal.entries())
-            wanted = np.array([it.id for it in self.catalogue.of(self._device)], np.int32)
+            mine = None if self._device is None else self.catalogue.of(self._device)
+            wanted = None if mine is None else np.array([it.id for it in mine], np.int32)
             for it in journal.replay():
                 if isinstance(it, str):
                     self.damage.append(it)
-                elif len(mine := _of(wanted, it[1])):
-                    parts = head.append(parts, head.Part.of(it[0], mine))
+                elif len(batch := it[1] if wanted is None else _of(wanted, it[1])):
+                    parts = head.append(parts, head.Part.of(it[0], batch))
             self._view = View(tuple(journal.segments()), parts, journal.floor_us, journal.readings_floor_us)
+
+    @property
+    def days(self) -> Sequence[int]:
+        """Days since 1970 UTC of which there may be readings, in order."""
+        view = self._view
+        spans = {(it.t0_us // DAY_US, it.t1_us // DAY_US) for it in view.segments}
+        spans |= {(it.t0_us // DAY_US, it.t1_us // DAY_US) for it in view.parts}
+        return sorted({day for a, b in spans for day in range(max(a, view.readings_floor_us // DAY_US), b + 1)})
 
     async def range(self, series: Sequence[int], start_us: int, end_us: int) -> dict[int, Columns]:
         """See hub.historian.base.Historian."""

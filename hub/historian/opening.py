@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -136,18 +137,15 @@ async def open_store(folder: Path, site: Path, clock: Clock, table: HistoryTable
         name = table.server.measurement
         backend = connect(table.server, site, "hub.toml › history › server")
         return await RemoteHistorian.open(folder, clock, backend, name, spool_bytes=spool)
-    store = await EmbeddedHistorian.open(folder, clock)
     if table.mirror is None:
-        return store
-    try:
-        backend = connect(table.mirror, site, "hub.toml › history › mirror")
+        return await EmbeddedHistorian.open(folder, clock)
+    backend, name = connect(table.mirror, site, "hub.toml › history › mirror"), table.mirror.measurement
+    async with contextlib.AsyncExitStack() as undo:
+        store = await EmbeddedHistorian.open(folder, clock)
+        undo.push_async_callback(store.close)
         beside = folder.with_name("mirror")
-        mirror = await RemoteHistorian.open(
-            beside, clock, backend, table.mirror.measurement, store.catalogue, spool_bytes=spool
-        )
-    except BaseException:
-        await store.close()
-        raise
+        mirror = await RemoteHistorian.open(beside, clock, backend, name, store.catalogue, spool)
+        undo.pop_all()
     return Mirrored(store, mirror, clock)
 
 
