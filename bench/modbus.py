@@ -253,6 +253,7 @@ class HubHistory:
     def __init__(self, historian: EmbeddedHistorian, collector: Collector) -> None:
         self.number, self.code = historian.catalogue.number, historian.catalogue.code
         self.offer = collector.offer
+        self.thin = collector.thinner.set
 
 
 @contextlib.asynccontextmanager

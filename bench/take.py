@@ -114,6 +114,7 @@ class HubHistory:
         self.number = historian.catalogue.number
         self.code = historian.catalogue.code
         self.offer = collector.offer
+        self.thin = collector.thinner.set
 
 
 @contextlib.asynccontextmanager

@@ -132,6 +132,7 @@ WAYS = (
     Way("GET", f"{API}/devices/{{device_id}}/series", Right.LOOK, Cut.VIEW, series.series),
     Way("GET", f"{API}/devices/{{device_id}}/states", Right.LOOK, Cut.VIEW, history.states),
     Way("GET", f"{API}/devices/{{device_id}}/gaps", Right.LOOK, Cut.VIEW, history.gaps),
+    Way("GET", f"{API}/devices/{{device_id}}/track", Right.LOOK, Cut.VIEW, history.track),
     Way("GET", f"{API}/devices/{{device_id}}/counts", Right.LOOK, Cut.VIEW, history.counts),
     Way("POST", f"{API}/commands/prepare", Right.COMMAND, Cut.VIEW, commands.prepare),
     Way("POST", f"{API}/commands", Right.COMMAND, Cut.VIEW, commands.give),

@@ -17,13 +17,14 @@ from dashboards.desk import desk, device
 from dashboards.devices import DeviceId
 from dashboards.packed import json
 from dashboards.problems import Problem
-from dashboards.series import LONGEST, mistake, points_of
+from dashboards.series import LONGEST, MOST_RAW, mistake, points_of
 from dashboards.shape import encode
 from hub.historian import questions
 from hub.historian.base import Held, Spells, to_us
 from hub.historian.spells import held
 from hub.house import House
 from hub.model import Kind, Point
+from hub.slot import STALE_INTERVALS
 
 EVERY = {"day": timedelta(days=1), "hour": timedelta(hours=1), "all": LONGEST * 2}
 MOST_SPELLS = 50_000  # of one point, told one by one
@@ -132,17 +133,28 @@ def _value(house: House, point: Point, number: int | None, value: float) -> bool
 
 
 async def gaps(request: Request, device_id: DeviceId, span: Annotated[GapsSpan, Query()]) -> Response:
-    """When a point had no usable reading, to the minute; the period's begin and end included."""
+    """When a point had no usable reading, to the minute; the period's begin and end included.
+
+    A point that is stored on change (`deadband`) has a reading each heartbeat at least; shorter gaps of it are none, so
+    `least_s` of the answer may be longer than what was asked for.
+    """
     it = _Asked(request, device_id, span)
-    found = await questions.gaps(it.house.historian, list(it.numbers.values()), *it.period_us, span.least_s * 1_000_000)
-    never = [questions.Gap(*it.period_us)]
-    told = {point.key: found.get(it.numbers.get(point.key, 0), never) for point in it.points}
-    return it.answer(
-        {
-            key: {"start_ms": [one.start_us // 1000 for one in some], "end_ms": [one.end_us // 1000 for one in some]}
-            for key, some in told.items()
+    rows: dict[str, dict[str, Any]] = {}
+    for point in it.points:
+        least_s = span.least_s
+        if point.deadband is not None:
+            least_s = max(least_s, round(point.heartbeat_s + STALE_INTERVALS * point.interval_s))
+        told = [questions.Gap(*it.period_us)]
+        number = it.numbers.get(point.key)
+        if number is not None:
+            found = await questions.gaps(it.house.historian, [number], *it.period_us, least_s * 1_000_000)
+            told = found[number]
+        rows[point.key] = {
+            "least_s": least_s,
+            "start_ms": [one.start_us // 1000 for one in told],
+            "end_ms": [one.end_us // 1000 for one in told],
         }
-    )
+    return it.answer(rows)
 
 
 async def counts(request: Request, device_id: DeviceId, span: Annotated[CountsSpan, Query()]) -> Response:
@@ -160,3 +172,32 @@ async def counts(request: Request, device_id: DeviceId, span: Annotated[CountsSp
             for key, some in told.items()
         }
     )
+
+
+async def track(request: Request, device_id: DeviceId, span: Annotated[Span, Query()]) -> Response:
+    """Where a device was: of each point that is a position the places, WGS-84, oldest first.
+
+    `altitude` is metres above the sea, null where it was not told; `quality` as in series.
+    """
+    it = _Asked(request, device_id, span)
+    rows: dict[str, dict[str, Any]] = {}
+    for point in it.points:
+        if point.kind is not Kind.POSITION:
+            raise mistake("points", f'"{point.key}" is a {point.kind}; write points that are positions')
+        found = await it.house.track(it.device, point.key, *it.period_us)
+        if len(found) > MOST_RAW:
+            what = f"{point.key}: {len(found)} places, at most {MOST_RAW} are told; ask for less time"
+            raise Problem("asked_too_much", {"what": what})
+        latitude, longitude, altitude = found.values
+        rows[point.key] = {
+            "at_ms": (found.at_us // 1000).tolist(),
+            "latitude": _numbers(latitude),
+            "longitude": _numbers(longitude),
+            "altitude": _numbers(altitude),
+            "quality": found.quality.tolist(),
+        }
+    return it.answer(rows)
+
+
+def _numbers(column: Any) -> list[float | None]:
+    return [None if value != value else round(value, shape.POSITION_DIGITS) for value in column.tolist()]

@@ -24,13 +24,14 @@ class Hand:
     """`slots` in the order of the readings, and what is done with all of them at once."""
 
     __slots__ = ("_codes", "_distinct", "_heard", "_stuck_at", "_values", "_woken", "good",
-                 "points", "series", "slots")  # fmt: skip
+                 "places", "points", "series", "slots")  # fmt: skip
 
     def __init__(self, slots: Sequence[Slot]) -> None:
         self.slots = tuple(slots)
         self.points = [slot.point.key for slot in slots]
         self.series = array("i", [slot.series for slot in slots])
         self.good = array("B", [GOOD] * len(slots))
+        self.places = tuple(n for n, slot in enumerate(slots) if slot.beside)
         self._distinct = len(set(self.points)) == len(slots)
         self._heard = Heard()  # shared by these slots, and no others, as long as it is calm
         self._stuck_at = -inf  # before it none of them can be stuck

@@ -24,12 +24,13 @@ from hub.config import HubFile, Site
 from hub.contract import Driver, DriverSpec, Judgement, Watcher
 from hub.dispatch import Dispatch
 from hub.guard import Check, Guard, Request
-from hub.historian.base import Buckets, Columns, HistoryUnavailable
+from hub.historian import questions
+from hub.historian.base import NOTHING, Buckets, Columns, HistoryUnavailable
 from hub.historian.collector import Collector
 from hub.historian.opening import Store, open_store
 from hub.historian.rollup import HOUR_US, MINUTE_US, RUNS
 from hub.holds import HoldsFile
-from hub.hub import Hub, Puzzle
+from hub.hub import ALTITUDE, LATITUDE, LONGITUDE, Hub, Puzzle
 from hub.identity import Identity
 from hub.ledger.keys import SpeakerKey
 from hub.ledger.ledger import Ledger
@@ -287,6 +288,7 @@ class House:
             "historian": {
                 "backlog": self.collector.backlog,
                 "dropped": self.collector.dropped,
+                "left_out": self.collector.thinner.left_out,
                 "last_error": self.collector.last_error,
                 "store": structs.asdict(self.historian.health),
             },
@@ -354,6 +356,12 @@ class House:
         found = ((it, self.historian.catalogue.find(device, it)) for it in points)
         return {point: series.id for point, series in found if series is not None}
 
+    async def track(self, device: str, point: str, start_us: int, end_us: int) -> questions.Track:
+        """Latitude, longitude and altitude (NaN: not told) of a position in [start, end)."""
+        parts = [self.numbers(device, [point + part]).get(point + part) for part in (LATITUDE, LONGITUDE, ALTITUDE)]
+        found = await self.historian.range([it for it in parts if it is not None], start_us, end_us)
+        return questions.align([NOTHING if it is None else found[it] for it in parts])
+
     async def series(
         self, device: str, points: Sequence[str], start_us: int, end_us: int, step_us: int | None
     ) -> dict[str, Columns | Buckets]:
@@ -374,6 +382,7 @@ class _HubHistory:
         self.number = historian.catalogue.number
         self.code = historian.catalogue.code
         self.offer = collector.offer
+        self.thin = collector.thinner.set
 
 
 def ledger_url(hub: HubFile, folder: Path) -> str:

@@ -34,6 +34,8 @@ from hub.model import (
     Kind,
     Nameplate,
     Origin,
+    Point,
+    Position,
     Quality,
     Reading,
     Value,
@@ -52,6 +54,7 @@ RULE_GONE = "规则已删除或改名 · its rule is gone"
 DEVICE_GONE = "设备已移除 · the device is gone"
 LOOK_AGAIN_S = 1.0  # a device's silence is looked at so often at most
 GOOD = Quality.GOOD
+LATITUDE, LONGITUDE, ALTITUDE = ".latitude", ".longitude", ".altitude"  # behind a position's key: its series
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -61,6 +64,7 @@ class History(Protocol):
 
     def number(self, device: str, point: str, kind: Kind, unit: str, area: str = "") -> int: ...
     def code(self, series: int, text: str) -> int: ...
+    def thin(self, series: int, deadband: float | None, heartbeat_s: float) -> None: ...
     def offer(self, at_us: int, series: Iterable[int], values: list[Any], qualities: Iterable[int]) -> None: ...
 
 
@@ -130,9 +134,7 @@ class Hub:
             if same is not None and same.point == point:
                 slots[key] = same
             else:
-                slots[key] = Slot(
-                    device.id, point, self._history.number(device.id, key, point.kind, point.unit, device.area)
-                )
+                slots[key] = self._slot(device, point)
             slots[key].wakes = {}
         member = Member(device, plate, slots, before.newest if before else EPOCH)
         member.awaited = before is not None and before.awaited
@@ -144,6 +146,20 @@ class Hub:
         self._watch_silence(member)
         for watcher in self._watchers:
             guarded(WATCHER, watcher.devices)
+
+    def _slot(self, device: Device, point: Point) -> Slot:
+        """An empty slot. History keeps a position as three series of the same stamps."""
+
+        def number(part: str, kind: Kind, unit: str) -> int:
+            series = self._history.number(device.id, point.key + part, kind, unit, device.area)
+            self._history.thin(series, point.deadband, point.heartbeat_s)
+            return series
+
+        if point.kind is not Kind.POSITION:
+            return Slot(device.id, point, number("", point.kind, point.unit))
+        slot = Slot(device.id, point, number(LATITUDE, Kind.NUMBER, "deg"))
+        slot.beside = number(LONGITUDE, Kind.NUMBER, "deg"), number(ALTITUDE, Kind.NUMBER, "m")
+        return slot
 
     def retire(self, device: str) -> None:
         """Let a device go: its history and ledger stay, its rules and latest values end."""
@@ -211,7 +227,10 @@ class Hub:
             if calm:
                 hand.heard((at, received_at, now))
                 member.newest = at
-                self._history.offer((at - EPOCH) // MICROSECOND, hand.series, hand.stored(values), hand.good)
+                stored = hand.stored(values)
+                self._history.offer((at - EPOCH) // MICROSECOND, hand.series, stored, hand.good)
+                if hand.places:
+                    self._offer_places(at, hand, readings, stored, hand.good)
                 self._after(member, at, changed, hand.woken(changed) if changed else ())
                 return
         self._take_one_by_one(member, hand, readings, changed)
@@ -270,9 +289,23 @@ class Hub:
         hand.settle(heard)
         qualities = array("B", [doubts.get(n, GOOD) for n in range(len(values))]) if doubts else hand.good
         self._history.offer((at - EPOCH) // MICROSECOND, hand.series, values, qualities)
+        if hand.places:
+            self._offer_places(at, hand, readings, values, qualities)
         if doubts and any(slot.heard + slot.stale_after_s < member.check_at for slot in changed):
             self._watch_silence(member)  # a point was not waited for, and now it is
         self._after(member, at, changed, woken(changed))
+
+    def _offer_places(
+        self, at: datetime, hand: Hand, readings: Sequence[Reading], stored: list[Any], qualities: Sequence[int]
+    ) -> None:
+        """Of positions, longitude and altitude. (The latitude is stored with the other values.)"""
+        at_us = (at - EPOCH) // MICROSECOND
+        for n in hand.places:
+            it = readings[n].value
+            values = [nan, nan]
+            if isinstance(it, Position) and stored[n] == stored[n]:
+                values = [it.longitude, nan if it.altitude is None else it.altitude]
+            self._history.offer(at_us, hand.slots[n].beside, values, [qualities[n]] * 2)
 
     def _weigh(
         self, slot: Slot, reading: Reading, heard: float, ahead: Words | None, aged: Words | None, late: bool
@@ -312,6 +345,8 @@ class Hub:
             return value
         if slot.point.kind is Kind.ENUM:
             return slot.codes.get(value, nan)  # type: ignore[arg-type]
+        if slot.beside:
+            return value.latitude if isinstance(value, Position) else nan
         return self._history.code(slot.series, str(value))
 
     # ---- time by itself -------------------------------------------------------------------------------------------

@@ -34,10 +34,11 @@ class Quality(IntEnum):
 
 
 class Position(Struct, frozen=True, gc=False):
-    """A place on earth, WGS-84, degrees."""
+    """A place on earth, WGS-84, degrees; metres above the sea where that is known."""
 
     latitude: float
     longitude: float
+    altitude: float | None = None
 
 
 Value = float | int | bool | str | Position | None
@@ -81,6 +82,8 @@ class Point(Struct, frozen=True):
     labels: Mapping[int, str] = field(default_factory=dict)  # enum: code on the wire -> label
     label_titles: Mapping[str, Title] = field(default_factory=dict)  # enum: label -> its name on the screen
     stuck_after_s: float | None = None  # a live sensor that does not move for so long is UNCERTAIN
+    deadband: float | None = None  # history keeps what differs by more than this from what it kept; None: everything
+    heartbeat_s: float = 600.0  # and one reading so often all the same, so that silence shows
     title: Title = field(default_factory=dict)
 
 

@@ -35,6 +35,7 @@ class Slot:
     """
 
     __slots__ = (
+        "beside",
         "calm",
         "codes",
         "device",
@@ -61,6 +62,9 @@ class Slot:
         self.device = device
         self.point = point
         self.series = series  # the historian's number for it
+        self.beside: tuple[
+            int, ...
+        ] = ()  # of a position: those of its longitude and altitude; `series` is the latitude's
         self.plain = point.kind is Kind.NUMBER  # a GOOD value inside low..high needs no further judgement
         self.codes: dict[str, int] = {label: code for code, label in point.labels.items()}
         self.stale_after_s = STALE_INTERVALS * point.interval_s

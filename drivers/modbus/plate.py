@@ -148,6 +148,8 @@ def _point(row: Row, profile: Profile) -> Point:
         labels={label.code: label.label for label in labels},
         label_titles={label.label: label.title for label in labels},
         stuck_after_s=row.stuck_after_s,
+        deadband=row.deadband,
+        heartbeat_s=row.heartbeat_s,
         title=row.title,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -29,6 +30,7 @@ from hub.units import BadUnit, parse
 from protocols.modbus import registers
 
 LAST_ADDRESS = 65535
+LONGEST_HEARTBEAT_S = 1800.0  # history lets a state hold for an hour
 WRITE_FUNCTIONS = (5, 6, 15, 16, 22)
 KIND = re.compile(r"[a-z][a-z0-9_]{0,39}")
 KEY = re.compile(r"^[a-z][a-z0-9_]*(\{n\})?(\.[a-z0-9_]+(\{n\})?)*$")
@@ -228,11 +230,29 @@ class _Reader:
             high=it.take("high", float, None),
             digits=it.whole("digits", 0, 9, None),
             stuck_after_s=it.number("stuck_after_s", 0.0, None),
+            deadband=self._deadband(it),
+            heartbeat_s=self._heartbeat(it),
             access=it.one_of("access", ("r", "rw"), "r"),
             title=it.title(),
         )
         self._consistent(it, row)
         return row
+
+    @staticmethod
+    def _deadband(it: Sheet) -> float | None:
+        value: float | None = it.take("deadband", float, None)
+        if value is not None and not 0 <= value < math.inf:
+            it.wrong(f"deadband is {value:g}. Write 0 (store every change) or how much a value must move to be stored")
+            return None
+        return value
+
+    @staticmethod
+    def _heartbeat(it: Sheet) -> float:
+        value: float = it.take("heartbeat_s", float, 600.0)
+        if not 10 <= value <= LONGEST_HEARTBEAT_S:
+            it.wrong(f"heartbeat_s is {value:g}. Write seconds from 10 to {LONGEST_HEARTBEAT_S:g}")
+            return 600.0
+        return value
 
     def _codec(self, it: Sheet, type: str, order: str, length: int, encoding: str) -> tuple[str, int]:
         if type == "string" and not length:

@@ -55,6 +55,8 @@ class Row(Struct, frozen=True):
     high: float | None = None
     digits: int | None = None
     stuck_after_s: float | None = None
+    deadband: float | None = None
+    heartbeat_s: float = 600.0
     access: str = "r"
 
     @property

@@ -17,6 +17,7 @@ import numpy as np
 from hub import traces
 from hub.clock import Clock
 from hub.historian.base import Batch, Historian, HistoryUnavailable
+from hub.historian.thinning import Thinner
 
 BATCH_S = 1.0
 BATCH_POINTS = 100_000
@@ -55,11 +56,12 @@ class Collector:
         self._clock = clock
         self._most_waiting = most_waiting
         self._bin = _Bin()
-        self._waiting: deque[_Bin] = deque()
+        self._waiting: deque[_Bin | Batch] = deque()  # a batch: it was thinned already, and could not be written
         self._waiting_points = 0
-        self._writing: _Bin | None = None
+        self._writing: Batch | None = None
         self._full = asyncio.Event()
         self._one_writer = asyncio.Lock()
+        self.thinner = Thinner()
         self.dropped = 0
         self.last_error = ""
 
@@ -97,7 +99,7 @@ class Collector:
         self._waiting_points += len(self._bin.series)
         self._bin = _Bin()
         while self._waiting_points > self._most_waiting and len(self._waiting) > 1:
-            oldest = len(self._waiting.popleft().series)
+            oldest = _points(self._waiting.popleft())
             self._waiting_points -= oldest
             self.dropped += oldest
 
@@ -106,7 +108,7 @@ class Collector:
     @property
     def backlog(self) -> int:
         """Readings that are not durable yet."""
-        writing = len(self._writing.series) if self._writing else 0
+        writing = len(self._writing) if self._writing is not None else 0
         return self._waiting_points + writing + len(self._bin.series)
 
     async def run(self) -> None:
@@ -131,20 +133,22 @@ class Collector:
                 await self._write_oldest()
 
     async def _write_oldest(self) -> None:
-        self._writing = self._waiting.popleft()
-        self._waiting_points -= len(self._writing.series)
+        it = self._waiting.popleft()
+        self._waiting_points -= _points(it)
+        self._writing = batch = it if isinstance(it, Batch) else self.thinner.thin(it.batch())
         try:
-            with traces.span("history write", {"fieldhub.points": len(self._writing.series)}):
-                await self._historian.write(self._writing.batch())
+            with traces.span("history write", {"fieldhub.points": len(batch)}):
+                await self._historian.write(batch)
             self._writing = None
             self.last_error = ""
         except HistoryUnavailable as failure:
             self.last_error = str(failure)
             raise
         finally:
-            if self._writing:  # whatever went wrong, these readings are still ours; writing them twice does no harm
-                self._waiting.appendleft(self._writing)
-                self._waiting_points += len(self._writing.series)
+            # Whatever went wrong, these readings are still ours; writing them twice does no harm.
+            if self._writing is not None:
+                self._waiting.appendleft(batch)
+                self._waiting_points += len(batch)
                 self._writing = None
 
     async def _wait(self, pause_s: float) -> None:
@@ -158,3 +162,7 @@ class Collector:
         finally:
             second.cancel()
             full.cancel()
+
+
+def _points(it: _Bin | Batch) -> int:
+    return len(it.series)

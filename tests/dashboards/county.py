@@ -298,7 +298,7 @@ async def county(
     field.house = house
     if loaded:
         for device in list(house.hub.members):
-            place = Position(32.9, 115.8)
+            place = Position(32.9, 115.8, 31.5)
             tell(
                 house, device, {LINK: "up", "inlet.level": 2.48, "pump1.running": False, "mode": "远程", "place": place}
             )

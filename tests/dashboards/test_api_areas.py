@@ -82,7 +82,12 @@ NAMES: dict[str, Ask] = {
     "GET /api/v1/devices/{device_id}/series": _get(f"{V1}/devices/{{device}}/series?points=inlet.level&from={_LATELY}"),
     **{
         f"GET /api/v1/devices/{{device_id}}/{it}": _get(f"{V1}/devices/{{device}}/{it}?points={point}&from={_LATELY}")
-        for it, point in (("states", "pump1.running"), ("gaps", "inlet.level"), ("counts", "inlet.level"))
+        for it, point in (
+            ("states", "pump1.running"),
+            ("gaps", "inlet.level"),
+            ("counts", "inlet.level"),
+            ("track", "place"),
+        )
     },
     "POST /api/v1/commands/prepare": _post(f"{V1}/commands/prepare", _wish),
     "POST /api/v1/commands": _post(f"{V1}/commands", _wish),

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from dashboards import series
+from hub.model import Position
 from tests.dashboards.county import County, county
 
-NOW = datetime.now(UTC)
 DEVICE = "/api/v1/devices/ps-chengdong-1"
 
 
@@ -31,7 +31,7 @@ async def here(tmp_path: Path) -> AsyncIterator[County]:
 
 async def ask(here: County, what: str, points: str, **more: Any) -> Any:
     async with here.browser("viewer") as browser:
-        start = f"{NOW - timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}"
+        start = f"{datetime.now(UTC) - timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}"
         return (await browser.get(f"{DEVICE}/{what}", params={"points": points, "from": start, **more})).json()
 
 
@@ -64,6 +64,23 @@ async def test_times_without_readings(here: County):
     assert [end - start for start, end in zip(never["start_ms"], never["end_ms"], strict=True)] == [
         pytest.approx(7_200_000, abs=60_000)
     ]
+
+
+async def test_where_it_was(here: County):
+    for age, place in (
+        (300, Position(32.9, 115.8, 31.5)),
+        (200, Position(32.9, 115.8, 31.5)),
+        (100, Position(33.0, 116)),
+    ):
+        here.tell("ps-chengdong-1", {"place": place}, age_s=age)
+    await here.house.collector.flush()
+    (track,) = (await ask(here, "track", "place"))["series"]
+    assert track["latitude"] == [32.9, 32.9, 33.0]
+    assert track["longitude"] == [115.8, 115.8, 116.0]
+    assert track["altitude"] == [31.5, 31.5, None]
+    assert track["quality"] == [2, 2, 2]
+    assert track["at_ms"] == sorted(track["at_ms"])
+    assert (await ask(here, "track", "inlet.level"))["code"] == "invalid"
 
 
 async def test_readings_a_day(here: County):

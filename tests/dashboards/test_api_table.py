@@ -198,7 +198,12 @@ async def ask_about_devices(it: Asked, one: httpx.AsyncClient) -> None:
     yesterday = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
     wanted = f"points=inlet.level&from={yesterday}&step=1m&agg=min,max,mean"
     await it.ask(one, "GET", f"{device}/series?{wanted}", f"{route}/series")
-    for what, point in (("states", "pump1.running"), ("gaps", "inlet.level"), ("counts", "inlet.level")):
+    for what, point in (
+        ("states", "pump1.running"),
+        ("gaps", "inlet.level"),
+        ("counts", "inlet.level"),
+        ("track", "place"),
+    ):
         await it.ask(one, "GET", f"{device}/{what}?points={point}&from={yesterday}", f"{route}/{what}")
     await it.ask(one, "GET", f"{V1}/demo/faults")
     fault = {"station": "ps-chengdong-1", "fault": "does_not_start", "on": True}

@@ -199,7 +199,27 @@ def test_take_never_raises_and_never_believes_what_cannot_be(told: list[tuple[st
         if slot.quality is GOOD:
             assert slot.value is not None
             assert not isinstance(slot.value, float) or slot.valid_low <= slot.value <= slot.valid_high
-    assert len(diary.rows) == len(told)
+    places = sum(point == Kind.POSITION for point, *_ in told)  # are three series each
+    assert len(diary.rows) == len(told) + 2 * places
+
+
+def test_a_position_is_three_series_of_the_same_stamps():
+    hub, diary, _ = small_hub(NoRules(), EVERY_KIND)
+    for seconds, place in (
+        (0, Position(32.9, 115.8, 31.5)),
+        (1, Position(32.9, 115.8, 31.5)),
+        (2, Position(33.0, 116.0)),
+    ):
+        hub.take([reading("position", place, seconds, came=seconds)])
+    assert diary.of("position.latitude") == [(0, 32.9, GOOD), (1, 32.9, GOOD), (2, 33.0, GOOD)]
+    assert diary.of("position.longitude") == [(0, 115.8, GOOD), (1, 115.8, GOOD), (2, 116.0, GOOD)]
+    assert [value for _, value, _ in diary.of("position.altitude")[:2]] == [31.5, 31.5]
+    hub.take([reading("position", Position(95.0, 116.0), 3, came=3)])
+    assert diary.of("position.latitude")[-1][2] is Quality.BAD
+    hub.take([reading("position", None, 4, came=4)])
+    assert all(
+        diary.of(f"position.{it}")[-1][1] != diary.of(f"position.{it}")[-1][1] for it in ("latitude", "longitude")
+    )
 
 
 class NoRules(Limit):

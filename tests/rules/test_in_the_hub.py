@@ -34,6 +34,9 @@ class NoHistory:
     def code(self, *_):
         return 0
 
+    def thin(self, *_):
+        pass
+
     def offer(self, *_):
         pass
 
