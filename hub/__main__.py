@@ -94,6 +94,7 @@ def _check(args: argparse.Namespace) -> int:
 def _read(folder: Path) -> tuple[Site, Rules, int]:
     """Everything of a site that can be wrong before it runs, and how many stories were played. Raises BadConfig."""
     from drivers import DRIVERS
+    from hub import self_watch
     from hub.config import read_site
     from rules.load import kinds, load_rules
     from rules.story import play_all
@@ -105,6 +106,8 @@ def _read(folder: Path) -> tuple[Site, Rules, int]:
     except BadConfig as bad:
         mistakes.extend(bad.mistakes)
     fleet = [(device, site.plates[device.id]) for device in site.devices] if site else []
+    if fleet:
+        fleet.append((self_watch.device(), self_watch.plate(has_server=True)))
     try:
         rules = load_rules(folder / "rules", fleet)
         played = play_all(rules)
@@ -274,7 +277,7 @@ async def _open(kind: type[House], site: Site, rules: Rules, drivers: Any, demo:
     try:
         plates = dict(site.plates)  # those of devices that are adopted come in here
         book = Book(rules, lambda device: plates[device.id])
-        return await kind.open(site, SystemClock(), book, drivers, demo=demo, plates=plates)
+        return await kind.open(site, SystemClock(), book, drivers, demo=demo, plates=plates, itself=True)
     except (LedgerUnavailable, HistoryUnavailable) as error:
         raise Refused(str(error)) from None
 

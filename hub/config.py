@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct, field
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
-from hub import certificate
+from hub import certificate, self_watch
 from hub.clock import SystemClock
 from hub.config_tables import HUB_WRITE, HttpTable, HubFile, OpenIdTable, SecurityTable, Strict
 from hub.config_words import explain
@@ -62,6 +62,13 @@ class DeviceRow(Strict):
     profile: str = ""
     area: str = ""
     settings: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("id")
+    @classmethod
+    def _is_not_ours(cls, id: str) -> str:
+        if id == self_watch.ID:
+            raise ValueError("is the hub's own name: it is a device itself. Write another id")
+        return id
 
 
 class Site(Struct, frozen=True):

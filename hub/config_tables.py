@@ -166,6 +166,10 @@ class HistoryTable(Strict):
     minutes_days: int = Field(default=0, ge=0, le=36_500)  # steps of a minute
     hours_days: int = Field(default=0, ge=0, le=36_500)  # steps of an hour
 
+    @property
+    def has_server(self) -> bool:
+        return self.server is not None or self.mirror is not None
+
     @model_validator(mode="after")
     def _one_server(self) -> Self:
         if self.server is not None and self.mirror is not None:

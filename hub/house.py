@@ -17,6 +17,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
+from hub import self_watch
 from hub.adoption import Adoption
 from hub.clock import Clock
 from hub.clock_watch import ClockWatch
@@ -28,6 +29,7 @@ from hub.historian import questions
 from hub.historian.base import NOTHING, Buckets, Columns, HistoryUnavailable
 from hub.historian.collector import Collector
 from hub.historian.opening import Store, open_store
+from hub.historian.remote import RemoteHealth
 from hub.historian.rollup import HOUR_US, MINUTE_US, RUNS
 from hub.holds import HoldsFile
 from hub.hub import ALTITUDE, LATITUDE, LONGITUDE, Hub, Puzzle
@@ -40,6 +42,7 @@ from hub.pending import Pending
 from hub.registry import follow
 from hub.rights import FAMILIES
 from hub.secrets import Secret
+from hub.self_watch import SelfWatch, Watched
 from hub.sight import Sight
 from hub.slot import Slot
 from hub.supervise import Supervisor
@@ -143,6 +146,7 @@ class House:
         self.reception = Reception(self.hub, self.identity)
         self.plates = plates if plates is not None else dict(site.plates)
         self.adoption = Adoption(self.hub, ledger.places, site, drivers, self.plates, self.reception.pending)
+        self.self_watch: SelfWatch | None = None
         self.started_at = clock.now()
         self._speakers = {driver: spec.speaker for driver, spec in drivers.items()}
         self._names = {driver: spec.name for driver, spec in drivers.items()}
@@ -159,8 +163,12 @@ class House:
         ledger_url: str = "",
         demo: bool = False,
         plates: dict[str, Nameplate] | None = None,
+        itself: bool = False,
     ) -> House:
-        """Everything but the drivers is up then. Raises LedgerUnavailable, HistoryUnavailable, BadConfig."""
+        """Everything but the drivers is up then. `itself`: the hub is one of its own devices.
+
+        Raises LedgerUnavailable, HistoryUnavailable, BadConfig.
+        """
         async with AsyncExitStack() as opened:
             ledger = await open_ledger(site, clock, ledger_url)
             opened.push_async_callback(ledger.close)
@@ -177,11 +185,35 @@ class House:
             changes = await ledger.standing_alarm_changes()
             for device in sorted(site.devices, key=lambda it: (it.area, it.id)):
                 house.hub.adopt(device, site.plates[device.id])
+            if itself:
+                house.watch_itself()
             house.adoption.at_start(registered.by_hand)
             house.hub.restore(changes, house.holds.read())
             await house.dispatch.recover()
             opened.pop_all()
         return house
+
+    def watch_itself(self) -> None:
+        """The hub comes in as a device, by whose readings the rules see that a disk is full or a server away."""
+        it, plate = self_watch.device(), self_watch.plate(self.site.hub.history.has_server)
+        self.plates[it.id] = plate
+        self.hub.adopt(it, plate)
+        self.self_watch = SelfWatch(self.clock, self.site.data, self._watched, self.hub.take)
+
+    def _watched(self) -> Watched:
+        store = self.historian.health
+        server = getattr(store, "mirror", store if isinstance(store, RemoteHealth) else None)
+        return Watched(
+            history_error=self.collector.last_error or getattr(store, "seal_error", ""),
+            backlog=self.collector.backlog,
+            dropped=self.collector.dropped + (server.dropped if server else 0),
+            slowest_write_s=self.collector.slowest_s(),
+            merge_error=getattr(store, "merge_error", ""),
+            ledger_ok=self.ledger.healthy,
+            ledger_backlog=self.ledger.backlog,
+            server_error=server.send_error if server else None,
+            server_waiting=server.waiting_points if server else 0,
+        )
 
     def start(self) -> None:
         """Start the drivers and the house's own jobs."""
@@ -189,6 +221,8 @@ class House:
         kept = self.site.hub.history
         tiers = {MINUTE_US: kept.minutes_days, HOUR_US: kept.hours_days, RUNS: kept.hours_days}
         self.supervisor.keep("history keeper", lambda: self.historian.run(kept.readings_days, tiers))
+        if self.self_watch is not None:
+            self.supervisor.keep("self-watch", self.self_watch.run)
         self.supervisor.keep("tick", self._tick)
         self.supervisor.keep("holds", self.holds.run)
         for name, driver in self.drivers.items():

@@ -64,6 +64,8 @@ class Collector:
         self.thinner = Thinner()
         self.dropped = 0
         self.last_error = ""
+        self._slowest_s = 0.0
+        self._began_s = 0.0
 
     # ---- the hot path ---------------------------------------------------------------------------------------------
 
@@ -111,6 +113,11 @@ class Collector:
         writing = len(self._writing) if self._writing is not None else 0
         return self._waiting_points + writing + len(self._bin.series)
 
+    def slowest_s(self) -> float:
+        """How long the slowest write took since this was last asked, one that is still under way included."""
+        slowest, self._slowest_s = self._slowest_s, 0.0
+        return max(slowest, self._clock.monotonic() - self._began_s if self._writing is not None else 0.0)
+
     async def run(self) -> None:
         """Write batches until cancelled. A backend that is away is asked again after growing pauses."""
         pause_s = 0.0
@@ -136,6 +143,7 @@ class Collector:
         it = self._waiting.popleft()
         self._waiting_points -= _points(it)
         self._writing = batch = it if isinstance(it, Batch) else self.thinner.thin(it.batch())
+        self._began_s = self._clock.monotonic()
         try:
             with traces.span("history write", {"fieldhub.points": len(batch)}):
                 await self._historian.write(batch)
@@ -145,6 +153,7 @@ class Collector:
             self.last_error = str(failure)
             raise
         finally:
+            self._slowest_s = max(self._slowest_s, self._clock.monotonic() - self._began_s)
             # Whatever went wrong, these readings are still ours; writing them twice does no harm.
             if self._writing is not None:
                 self._waiting.appendleft(batch)

@@ -4,13 +4,14 @@ import re
 
 import pytest
 
+from hub import self_watch
 from hub.model import Nameplate, Severity
 from rules.fit import against
 from rules.load import load, load_rules, shipped_files
 from rules.story import cells, play, play_all
 from tests.rules.field import Scene, station
 
-RULES = load(shipped_files(), [station()])
+RULES = load(shipped_files(), [station(), (self_watch.device(), self_watch.plate(has_server=True))])
 PARAMS = [pytest.param(rule, id=rule.name) for rule in RULES]
 
 
@@ -69,7 +70,7 @@ def test_all_that_a_shipped_rule_asks_for_is_a_stop_and_the_guard_has_the_last_w
 def test_a_station_of_any_size_gets_a_rule_for_each_of_its_pumps():
     for pumps in (1, 8):
         device, plate = station(pumps)
-        assert load(shipped_files(), [(device, plate)]).warnings == ()
+        assert load((), [(device, plate)], shipped_files()).warnings == ()
         scene = Scene(*RULES, plate=plate)
         per_pump = [it.id for it in scene.wakes["pump1.running"] if it.part]
         assert "pump dry running / pump1" in per_pump
@@ -84,6 +85,6 @@ def test_where_there_is_no_table_ps_2026_a_shipped_rule_is_a_warning_and_no_mist
     rules = load_rules(tmp_path, [(device, bare)])
     of_the_link = {"link down", "link unstable", "nothing heard of the station"}
     assert of_the_link | {"pump running without current"} == set(rules.fits)
-    assert len(rules.warnings) == len(rules) - len(rules.fits)
+    assert len(rules.warnings) == sum(it.kind == "pump_station" for it in rules) - len(rules.fits)
     for rule in rules:
         assert against(rule, [(device, bare)]).fit is None or rule.name in rules.fits
