@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import structs
 
+from hub import self_watch
 from hub.config import Site, check_device
 from hub.contract import BadConfig, DriverSpec
 from hub.hub import Hub
@@ -67,7 +68,8 @@ class Adoption:
         Checked once more when its turn has come: somebody else may have adopted or retired meanwhile.
         """
         async with self._one_by_one:
-            self._by_hand(device.id)
+            for id in {device.id, instead_of or device.id}:
+                self._by_hand(id)
             if instead_of and instead_of not in self._hub.members:
                 raise BadConfig(f'registry › device "{instead_of}" › is no longer there. Adopt it anew')
             device, plate = self.check(structs.asdict(device), instead_of)
@@ -98,6 +100,8 @@ class Adoption:
             self._hub.adopt(device, plate)
 
     def _by_hand(self, device: str) -> None:
+        if device == self_watch.ID:  # it is the house itself
+            raise OfAFile("hub.toml")
         if file := self._site.files.get(device):
             raise OfAFile(file)
 

@@ -165,6 +165,7 @@ class HistoryTable(Strict):
     readings_days: int = Field(default=0, ge=0, le=36_500)
     minutes_days: int = Field(default=0, ge=0, le=36_500)  # steps of a minute
     hours_days: int = Field(default=0, ge=0, le=36_500)  # steps of an hour
+    most_mb: int = Field(default=0, ge=0, le=100_000_000)  # the files of history; over it the oldest readings go
 
     @property
     def has_server(self) -> bool:

@@ -220,7 +220,9 @@ class House:
         self.supervisor.keep("historian", self.collector.run)
         kept = self.site.hub.history
         tiers = {MINUTE_US: kept.minutes_days, HOUR_US: kept.hours_days, RUNS: kept.hours_days}
-        self.supervisor.keep("history keeper", lambda: self.historian.run(kept.readings_days, tiers))
+        self.supervisor.keep(
+            "history keeper", lambda: self.historian.run(kept.readings_days, tiers, kept.most_mb * 1_000_000)
+        )
         if self.self_watch is not None:
             self.supervisor.keep("self-watch", self.self_watch.run)
         self.supervisor.keep("tick", self._tick)

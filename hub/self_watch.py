@@ -71,7 +71,7 @@ _SERVER_POINTS = (
 
 
 def device() -> Device:
-    return Device(ID, "本机 FieldHub", KIND, ADDRESS)
+    return Device(ID, "FieldHub", KIND, ADDRESS)
 
 
 def plate(has_server: bool) -> Nameplate:

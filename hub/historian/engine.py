@@ -65,6 +65,7 @@ class Health(Struct, frozen=True):
     rollup_bytes: int
     seal_error: str
     merge_error: str
+    next_purge_us: int  # when the oldest day of readings goes, by its age; 0: never
     damage: tuple[str, ...]  # what was found broken at opening, a sentence each
 
 
@@ -94,6 +95,7 @@ class EmbeddedHistorian:
         self._no_seal_before = clock.monotonic()
         self._seal_error = ""
         self._merge_error = ""
+        self._next_purge_us = 0
         self._late_taken_on = -1  # day since 1970 on which late readings were last taken into their days
 
     # ---- opening and closing --------------------------------------------------------------------------------------
@@ -283,8 +285,10 @@ class EmbeddedHistorian:
 
     # ---- merging --------------------------------------------------------------------------------------------------
 
-    async def run(self, readings_days: int = 0, tiers_days: Mapping[int, int] | None = None) -> None:
-        """Keep the files few, and what is older than so many days (0: nothing) forgotten, until cancelled.
+    async def run(
+        self, readings_days: int = 0, tiers_days: Mapping[int, int] | None = None, most_bytes: int = 0
+    ) -> None:
+        """Keep the files few, and what `purge` would forget forgotten, until cancelled.
 
         What goes wrong is told by `health`, and tried again.
         """
@@ -293,10 +297,11 @@ class EmbeddedHistorian:
             with contextlib.suppress(HistoryUnavailable):
                 await self.compact()
             with contextlib.suppress(HistoryUnavailable):
-                await self.purge(readings_days, tiers_days or {})
+                await self.purge(readings_days, tiers_days or {}, most_bytes)
 
-    async def purge(self, readings_days: int, tiers_days: Mapping[int, int]) -> int:
-        """Forget what is older than so many days, by the clock and by the days that there are.
+    async def purge(self, readings_days: int, tiers_days: Mapping[int, int], most_bytes: int = 0) -> int:
+        """Forget what is older than so many days, by the clock and by the days that there are, and the oldest readings
+        while the files are larger than so much. 0: no limit.
 
         The newest so many days that have anything stay whatever the clock says: one that was set years ahead makes
         nothing old. How many readings and steps went. Raises HistoryUnavailable.
@@ -311,7 +316,26 @@ class EmbeddedHistorian:
         tiers = {
             tier: before(days, {day for it, day in view.rollups if it == tier}) for tier, days in tiers_days.items()
         }
-        return await self.keep(before(readings_days, {it.t1_us // DAY_US for it in view.segments}), tiers)
+        days = {it.t1_us // DAY_US for it in view.segments}
+        floor_us = max(before(readings_days, days), self._over(most_bytes))
+        gone = await self.keep(floor_us, tiers)
+        oldest = min((it.day for it in self._view.segments), default=None)
+        self._next_purge_us = (oldest + 1 + readings_days) * DAY_US if readings_days and oldest is not None else 0
+        return gone
+
+    def _over(self, most_bytes: int) -> int:
+        """Before when readings must go so that the files are no larger than this. The newest day stays."""
+        health, floor_us = self.health, NO_FLOOR
+        size = health.segment_bytes + health.rollup_bytes
+        by_day: dict[int, int] = {}
+        for it in self._view.segments:
+            by_day[it.t1_us // DAY_US] = by_day.get(it.t1_us // DAY_US, 0) + it.bytes
+        for day in sorted(by_day)[:-1] if most_bytes else ():
+            if size <= most_bytes:
+                break
+            size -= by_day[day]
+            floor_us = (day + 1) * DAY_US
+        return floor_us
 
     async def compact(self) -> int:
         """Merge all that is due now; how many files there are fewer.
@@ -458,6 +482,7 @@ class EmbeddedHistorian:
             sum(it.bytes for it in view.rollups.values()),
             self._seal_error,
             self._merge_error,
+            self._next_purge_us,
             tuple(self._damage),
         )
 

@@ -44,7 +44,9 @@ class Store(Historian, Protocol):
 
     catalogue: Catalogue
 
-    async def run(self, readings_days: int = 0, tiers_days: Mapping[int, int] | None = None) -> None: ...
+    async def run(
+        self, readings_days: int = 0, tiers_days: Mapping[int, int] | None = None, most_bytes: int = 0
+    ) -> None: ...
 
     @property
     def health(self) -> Struct: ...
@@ -92,10 +94,12 @@ class Mirrored:
     async def drop_before(self, at_us: int) -> int:
         return await self.store.drop_before(at_us)
 
-    async def run(self, readings_days: int = 0, tiers_days: Mapping[int, int] | None = None) -> None:
+    async def run(
+        self, readings_days: int = 0, tiers_days: Mapping[int, int] | None = None, most_bytes: int = 0
+    ) -> None:
         """What the server keeps for how long is its own affair, as long as it is a mirror."""
         async with asyncio.TaskGroup() as both:
-            both.create_task(self.store.run(readings_days, tiers_days))
+            both.create_task(self.store.run(readings_days, tiers_days, most_bytes))
             both.create_task(self.mirror.run())
 
     @property

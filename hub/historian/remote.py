@@ -144,10 +144,12 @@ class RemoteHistorian:
         if entries:
             self.catalogue.saved(len(entries))
 
-    async def run(self, readings_days: int = 0, tiers_days: Mapping[int, int] | None = None) -> None:
+    async def run(
+        self, readings_days: int = 0, tiers_days: Mapping[int, int] | None = None, most_bytes: int = 0
+    ) -> None:
         """Send what waits, and have what is older than so many days (0: nothing) forgotten, until cancelled.
 
-        A server keeps no roll-ups of ours, so `tiers_days` is nothing to it.
+        A server keeps no roll-ups of ours, and its own accounts of its disk: the others are nothing to it.
         """
         pause_s, drop_at = 0.0, self._clock.monotonic()
         while True:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hub import self_watch
+from hub.adoption import OfAFile
 from hub.clock import ManualClock
 from hub.config import HubFile, Site
 from hub.historian.backend import Away
@@ -144,6 +145,14 @@ async def test_a_full_disk_rings_once_ingest_goes_on_and_nothing_is_lost(house: 
     (number,) = house.numbers(ID, ["history.ok"]).values()
     kept = (await house.historian.range([number], 0, 1 << 60))[number]
     assert set(kept.value.tolist()) == {0.0, 1.0}, "also what was said while it was full"
+
+
+async def test_the_hub_itself_is_never_retired_or_replaced(house: House):
+    with pytest.raises(OfAFile):
+        await house.retire_device(ID, "li.na", {})
+    with pytest.raises(OfAFile):
+        await house.put_device(STATION, ID, "li.na", {})
+    assert ID in house.devices
 
 
 async def test_a_disk_that_runs_full_says_so_before(house: House):

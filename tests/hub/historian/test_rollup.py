@@ -193,3 +193,22 @@ async def test_a_store_of_format_1_is_taken_over(store: EmbeddedHistorian, tmp_p
     await again.compact()
     assert again.health.rollups == 4
     await again.close()
+
+
+async def test_over_their_size_the_oldest_readings_go_and_their_hours_stay(store: EmbeddedHistorian):
+    await store.compact()
+    size = store.health.segment_bytes + store.health.rollup_bytes
+    assert await store.purge(0, {}, size) == 0
+    before = (await store.buckets([64], START, START + 2 * DAY_US, HOUR_US))[64]
+    assert await store.purge(0, {}, size - 1) > 0
+    assert [it.day for it in store._view.segments] == [DAY + 1]
+    same((await store.buckets([64], START, START + 2 * DAY_US, HOUR_US))[64], before)
+    assert await store.purge(0, {}, 1) == 0, "the newest day stays"
+
+
+async def test_the_next_purge_is_told(store: EmbeddedHistorian):
+    await store.compact()
+    await store.purge(0, {})
+    assert store.health.next_purge_us == 0
+    await store.purge(5, {})
+    assert store.health.next_purge_us == (DAY + 1 + 5) * DAY_US

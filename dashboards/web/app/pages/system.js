@@ -40,6 +40,7 @@ export function System() {
             note=${T('system.clock.note', { was: fully(it.was), now: fully(it.now) })} />`)}
         </ul>
       </section>
+      <${History} told=${told.historian} />
       <${Jobs} jobs=${told.jobs} />
       <${Counts} counts=${told.counts} />
       <${Links} />
@@ -53,6 +54,33 @@ const Check = ({ fine, text, note }) => html`
   <li class=${fine ? '' : 'fails'}><${Icon} name=${fine ? 'yes' : 'no'} />
     <span>${text}${note && html`<div class="small muted">${note}</div>`}</span></li>
 `;
+
+/** Where readings are: files, a server, what waits for it, what was left out, and when the oldest day goes. */
+const History = ({ told }) => {
+  const { store } = told;
+  const server = store.mirror || (store.url ? store : null);
+  const wrong = [store.seal_error, store.merge_error, ...(store.damage || [])].filter(Boolean);
+  return html`
+    <section class="panel" aria-label=${T('system.history')}>
+      <header><h2>${T('system.history')}</h2></header>
+      <ul class="checks">
+        ${wrong.map((text) => html`<${Check} key=${text} fine=${false} text=${text} />`)}
+        ${server && html`<${Check} fine=${!server.send_error && !server.dropped} note=${server.send_error}
+          text=${T('system.server', { url: server.url, n: num(server.waiting_points), lost: num(server.dropped) })} />`}
+      </ul>
+      <dl class="facts">
+        ${'segments' in store && html`
+          <dt>${T('system.files')}</dt><dd class="number">${num(store.segments + store.rollups)}</dd>
+          <dt>${T('system.readings')}</dt><dd class="number">${num(store.segment_points + store.head_points)}</dd>
+          <dt>${T('system.size')}</dt>
+          <dd class="number">${num(Math.round((store.segment_bytes + store.rollup_bytes) / 1e6))}</dd>
+          <dt>${T('system.purge')}</dt>
+          <dd>${store.next_purge_us ? when(store.next_purge_us / 1000) : T('system.purge.never')}</dd>`}
+        <dt>${T('system.left_out')}</dt><dd class="number">${num(told.left_out)}</dd>
+      </dl>
+    </section>
+  `;
+};
 
 /** @param {{jobs: any[]}} props */
 const Jobs = ({ jobs }) => html`
