@@ -88,7 +88,11 @@ def merge(
     id, day = run[-1].id, run[0].day
     with ExitStack() as stack:
         new = stack.enter_context(Writing(folder / name_of(day, f"l{level}", id), READINGS))
-        rolling = stack.enter_context(Rolling(folder, day, id, states)) if level == DAY_LEVEL else None
+        rolling = (
+            stack.enter_context(Rolling(folder, day, id, states, sum(it.points for it in run)))
+            if level == DAY_LEVEL
+            else None
+        )
         for low, high in slices(files):
             go_on()
             part = _slice(files, low, high, floor_us)

@@ -408,7 +408,8 @@ class EmbeddedHistorian:
         return await self._ask(lambda view: reader.read_last(view, self._shelf, series, at_us))
 
     async def spells(self, series: Sequence[int], start_us: int, end_us: int) -> dict[int, Spells]:
-        return await self._ask(lambda view: reader.read_spells(view, self._shelf, series, start_us, end_us))
+        states = frozenset(self.catalogue.states())
+        return await self._ask(lambda view: reader.read_spells(view, self._shelf, series, start_us, end_us, states))
 
     async def _ask(self, question: Callable[[View], T]) -> T:
         return await self._in(self._queries, self._answer, question)

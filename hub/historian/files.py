@@ -35,6 +35,7 @@ class Form(Struct, frozen=True):
     columns: tuple[tuple[str, Any, bool], ...]
     dictionary: tuple[str, ...] = ()
     delta: tuple[str, ...] = ()
+    group: int | None = None  # rows of a row group, where it is not ROW_GROUP
 
     def schema(self) -> Any:
         more = [pa.field(name, kind, nullable=null) for name, kind, null in self.columns]
@@ -68,6 +69,7 @@ class Writing:
     def __init__(self, path: Path, form: Form) -> None:
         self._path, self._unfinished = path, path.with_name(path.name + UNFINISHED)
         self._form, self._schema = form, form.schema()
+        self._group = form.group or ROW_GROUP
         self._index: list[I64] = []
         self._file: Any = None
         self.rows = 0
@@ -92,11 +94,11 @@ class Writing:
         if not len(series):
             return
         self.rows += len(series)
-        self._index.append(_index(series, at_us))
+        self._index.append(_index(series, at_us, self._group))
         arrays = [it if isinstance(it, pa.Array) else pa.array(it) for it in (series, at_us, *columns)]
         arrays[1] = arrays[1].view(_TS)
         with self._blaming():
-            self._file.write_table(pa.Table.from_arrays(arrays, schema=self._schema), row_group_size=ROW_GROUP)
+            self._file.write_table(pa.Table.from_arrays(arrays, schema=self._schema), row_group_size=self._group)
 
     def finish(self) -> Made:
         """It is whole: on disk, under its name."""
@@ -132,8 +134,8 @@ class Writing:
             ) from failure
 
 
-def _index(series: I32, at_us: I64) -> I64:
-    starts = np.arange(0, len(series), ROW_GROUP)
+def _index(series: I32, at_us: I64, group: int) -> I64:
+    starts = np.arange(0, len(series), group)
     ends = np.append(starts[1:], len(series))
     least = np.minimum.reduceat(at_us, starts)
     most = np.maximum.reduceat(at_us, starts)

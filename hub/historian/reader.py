@@ -6,7 +6,7 @@ Runs in the query threads. What is older comes first everywhere, so that the rea
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -103,11 +103,26 @@ def read_buckets(
     return {number: refold(it.found.get(number, ()), step_us) for number in series}
 
 
-def read_spells(view: View, shelf: Shelf, series: Sequence[int], start_us: int, end_us: int) -> dict[int, Spells]:
-    """When each series had which value in [start, end). Of days that have runs these are read. Raises AskedTooMuch."""
+def read_spells(
+    view: View, shelf: Shelf, series: Sequence[int], start_us: int, end_us: int, states: Container[int]
+) -> dict[int, Spells]:
+    """When each series had which value in [start, end). Raises AskedTooMuch.
+
+    Of `states`, and of days that have runs, the runs are read; of others the readings.
+    """
+    if plain := [it for it in series if it not in states]:
+        rest = [it for it in series if it in states]
+        told = read_spells(view, shelf, rest, start_us, end_us, states) if rest else {}
+        return told | _spells(view, shelf, plain, start_us, end_us, with_runs=False)
+    return _spells(view, shelf, series, start_us, end_us, with_runs=True)
+
+
+def _spells(
+    view: View, shelf: Shelf, series: Sequence[int], start_us: int, end_us: int, with_runs: bool
+) -> dict[int, Spells]:
     wanted, found, total = _sorted(series), defaultdict[int, list[Runs]](list), 0
     begin = max(start_us - HOLD_US, view.floor_us, view.first_us)
-    rolled = _rolled(view, shelf, wanted, (begin, end_us), RUNS, (RUNS,))
+    rolled = _rolled(view, shelf, wanted, (begin, end_us), RUNS, (RUNS,)) if with_runs else {}
     last = min(end_us, view.last_us + 1)
     for day in range(begin // DAY_US, -(-last // DAY_US)):
         rollup = rolled.get(day)

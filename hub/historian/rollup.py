@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from msgspec.structs import replace
 
 from hub.historian import spells
 from hub.historian.base import F64, I32, Batch, Columns
@@ -29,6 +30,10 @@ from hub.historian.spells import Runs
 
 MINUTE_US, HOUR_US = 60_000_000, 3_600_000_000
 TIERS = {MINUTE_US: "1m", HOUR_US: "1h"}  # the finest first
+# Rows of a row group: a question wants some steps of some series, and reads whole groups. But each group costs some
+# kilobytes of every open file, so in a county with very many points they are larger.
+GROUPS = {MINUTE_US: 4_096, HOUR_US: 2_048}
+MANY_POINTS = 100_000_000  # readings of a day
 RUNS = -1  # in the place of a tier: it has no steps
 FORM = Form(
     (
@@ -47,10 +52,15 @@ RUNS_FORM = Form((("until", pa.int64(), False), ("v", pa.float64(), True)), delt
 class Rolling:
     """The roll-ups of one day while its readings come by, sorted by series. A context; raises HistoryUnavailable."""
 
-    def __init__(self, folder: Path, day: int, id: int, states: I32) -> None:
-        """`states`: the series of which runs are wanted, sorted."""
+    def __init__(self, folder: Path, day: int, id: int, states: I32, points: int) -> None:
+        """`states`: the series of which runs are wanted, sorted. `points`: about how many readings will come."""
         self._id, self._day, self._states = id, day, states
-        self._steps = {tier: Writing(folder / name_of(day, name, id), FORM) for tier, name in TIERS.items()}
+        self._steps = {
+            tier: Writing(
+                folder / name_of(day, name, id), replace(FORM, group=None if points > MANY_POINTS else GROUPS[tier])
+            )
+            for tier, name in TIERS.items()
+        }
         self._runs = Writing(folder / name_of(day, "runs", id), RUNS_FORM)
         self._stack = ExitStack()
 
@@ -110,16 +120,25 @@ def _or_null(values: F64, null: Any) -> Any:
 
 def pieces_of(table: Any, wanted: Sequence[tuple[int, int, int]]) -> Iterator[tuple[int, Folds]]:
     """Of (series, first row, end) of a table of these files: (series, its steps)."""
-    count, gaps = column(table, "n").astype(np.int64), column(table, "gaps").astype(np.int64)
-    start_us, last = column(table, "ts"), column(table, "last")
-    least, most, total = (column(table, name) for name in ("min", "max", "sum"))
+    if not wanted:
+        return
+    rows = np.concatenate([np.arange(a, b) for _, a, b in wanted])  # the others are not worth a calculation
+
+    def those(name: str) -> Any:
+        return column(table, name)[rows]
+
+    count, gaps = those("n").astype(np.int64), those("gaps").astype(np.int64)
+    start_us, last = those("ts"), those("last")
+    least, most, total = (those(name) for name in ("min", "max", "sum"))
     none = count == 0
     least = np.where(none, np.inf, np.where(np.isnan(least), last, least))
     most = np.where(none, -np.inf, np.where(np.isnan(most), last, most))
     total = np.where(none, 0.0, np.where(np.isnan(total), count * last, total))
+    at = 0
     for series, a, b in wanted:
-        columns = (start_us, count, gaps, least, most, total, last)
-        yield series, Folds(*(it[a:b].copy() for it in columns))
+        part = slice(at, at + b - a)
+        at += b - a
+        yield series, Folds(*(it[part] for it in (start_us, count, gaps, least, most, total, last)))
 
 
 def runs_of(table: Any, wanted: Sequence[tuple[int, int, int]]) -> Iterator[tuple[int, Runs]]:

@@ -20,7 +20,8 @@ from hub.historian.files import Form, Opened, Unreadable, Writing, column, cuts,
 from hub.historian.journal import Rollup, Segment
 
 GROUPS_AT_ONCE = 64  # row groups in memory at one time: 1 M readings, 22 MB
-MOST_OPEN = 256  # files kept open for the next question
+MOST_OPEN = 256  # files kept open for the next question,
+MOST_OPEN_GROUPS = 200_000  # and row groups in them: some kilobyte of memory each
 MOST_DAYS = 64  # files that one seal makes at most: a device without a clock must not make a thousand
 READINGS = Form(
     (("v", pa.float64(), False), ("q", pa.uint8(), False)),
@@ -113,9 +114,12 @@ class Shelf:
             ) from failure
         if path.exists():  # or a file that was dropped meanwhile would keep its place on the disk
             self._idle[file] = it
-        while len(self._idle) > MOST_OPEN:
+        while len(self._idle) > MOST_OPEN or self._groups() > MOST_OPEN_GROUPS:
             with contextlib.suppress(KeyError, StopIteration, RuntimeError):  # another thread may do the same
                 self._idle.pop(next(iter(self._idle)))
+
+    def _groups(self) -> int:
+        return sum(len(it.first) for it in list(self._idle.values()))
 
     def forget(self, gone: Iterable[Segment | Rollup]) -> None:
         """Remove these files, which are in the catalogue no more; one that resists is removed at the next opening."""

@@ -15,8 +15,8 @@ STARTS_WITHIN_S = 30.0
 
 
 @contextlib.contextmanager
-def victoria(folder: Path) -> Iterator[str]:
-    """Its address. Its retention is what a county would have, and what the tests' times need."""
+def victoria(folder: Path, *more: str) -> Iterator[str]:
+    """Its address. `more`: options. Its retention is what a county would have, and what the tests' times need."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -27,8 +27,8 @@ def victoria(folder: Path) -> Iterator[str]:
         f"-httpListenAddr=127.0.0.1:{port}",
         "-retentionPeriod=100y",
         "-dedup.minScrapeInterval=1ms",
-        "-memory.allowedBytes=256MB",
         "-loggerLevel=ERROR",
+        *(more or ("-memory.allowedBytes=256MB",)),
     ]
     with (folder.parent / "victoria.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as it:
         try:
