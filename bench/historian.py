@@ -323,9 +323,8 @@ async def run(minutes: float, days: int) -> bool:
         health, theirs = store.health, size_of(folder / "victoria") - before
         took = time.perf_counter() - began
         print(f"\n{total / 1e6:.0f} M readings of {days} days loaded into both in {took:.0f} s;")
-        print(
-            f"    ours {health.segment_bytes / total:.2f} bytes a reading, its roll-ups {health.rollup_bytes / total:.2f};"
-        )
+        each, rolled = health.segment_bytes / total, health.rollup_bytes / total
+        print(f"    ours {each:.2f} bytes a reading, its roll-ups {rolled:.2f};")
         print(f"    VictoriaMetrics {theirs / total:.2f}")
         idle = await questions(store, server, days)
         table("asked of both, nothing else to do", idle)
