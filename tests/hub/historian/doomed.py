@@ -30,6 +30,8 @@ MERGE_EVERY = 12
 SEAL_POINTS = 2_000  # a seal every five batches: kills land inside them
 START = 20_000 * DAY_US
 SERIES = range(64, 64 + POINTS)
+OLD = 63  # has a reading of long ago in each batch, which is purged
+PURGE_EVERY = 8
 
 MOMENTS = (
     "a batch is in the transaction",
@@ -42,6 +44,8 @@ MOMENTS = (
     "a merged file has its name",
     "old segments are out of the exchange's transaction",
     "the exchange is done",
+    "segments are out of the purge's transaction",
+    "the purge is done, its files are still there",
 )
 
 
@@ -50,6 +54,15 @@ def batch(number: int) -> Batch:
     at = np.full(POINTS, START + number * 1_000_000)
     at[:LATE] -= DAY_US
     return Batch.of(SERIES, at, np.full(POINTS, number), np.full(POINTS, 2))
+
+
+def old_day(number: int) -> int:
+    """A day for each purge, so that it has files to take away."""
+    return START - 4000 * DAY_US + number // PURGE_EVERY * DAY_US
+
+
+def old(number: int) -> Batch:
+    return Batch.of([OLD], [old_day(number) + number % PURGE_EVERY], [number], [2])
 
 
 def die(*_: Any) -> None:
@@ -82,6 +95,7 @@ async def arrange(store: EmbeddedHistorian, moment: str) -> None:
             (moment == MOMENTS[0] and last == ["INSERT INTO journal", "COMMIT"] and len(seen) > 40)
             or (moment == MOMENTS[4] and last == ["INSERT INTO segment", "DELETE FROM journal"])
             or (moment == MOMENTS[8] and last == ["DELETE FROM segment", "INSERT INTO segment"])
+            or (moment == MOMENTS[10] and last[0] == "DELETE FROM segment" and last[-1].startswith("UPDATE meta"))
             or (moment == MOMENTS[5] and last == ["DELETE FROM journal", "COMMIT"])
         ):
             die()
@@ -99,6 +113,8 @@ async def arrange(store: EmbeddedHistorian, moment: str) -> None:
         after(compaction, "merge")
     elif moment == MOMENTS[9]:
         after(Journal, "exchange")
+    elif moment == MOMENTS[11]:
+        after(Journal, "drop")
 
 
 async def main(folder: Path, number: int, moment: str = "") -> None:
@@ -110,10 +126,14 @@ async def main(folder: Path, number: int, moment: str = "") -> None:
         # A new series with every batch: its number must never be on disk before its name is.
         store.catalogue.number("doomed", f"p{number}", Kind.NUMBER, "m")
         await store.write(batch(number))
+        await store.write(old(number))
         print(number, flush=True)
         number += 1
         if not number % MERGE_EVERY:
             await store.compact()
+        if not number % PURGE_EVERY:
+            await store.seal()
+            await store.drop_before(old_day(number))
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ async def kill_again_and_again(folder: Path, moments: list[str]) -> int:
 
 
 async def test_nothing_acknowledged_is_lost(tmp_path: Path):
-    moments = ["", MOMENTS[2], "", MOMENTS[5], ""]
+    moments = ["", MOMENTS[2], "", MOMENTS[5], MOMENTS[11], ""]
     assert await kill_again_and_again(tmp_path / "history", moments) > 0
 
 
