@@ -4,7 +4,8 @@ import { ConfirmDialog, confirmFirst } from '../confirm.js';
 import { Equipment } from '../equipment.js';
 import { Faceplate } from '../faceplate.js';
 import { Mimic } from '../mimic.js';
-import { FLOW, LEVEL, MODE, POWER, actionOf, allPumps, limitsOf, townOf, whyDead } from '../station.js';
+import { FLOW, LEVEL, MODE, POWER, actionOf, allPumps, limitsOf, pumpsOf, townOf, whyDead } from '../station.js';
+import { RunTime } from '../run_time.js';
 import { AllPoints, AlarmsHere, CommandsHere } from '../station_panels.js';
 import { areas, deviceOf, lastGoodOf, loaded, may, read, snapshot, worstOf } from '../store.js';
 import { SPANS, Trend } from '../trend.js';
@@ -39,6 +40,7 @@ export function Station({ id }) {
         <${Trends} device=${device} />
         <${AlarmsHere} device=${device} />
         <${CommandsHere} device=${device} />
+        ${pumpsOf(device).length > 0 && html`<${RunTime} device=${device} />`}
       </div>
     </div>
     <div class="col"><${AllPoints} device=${device} /><${Equipment} device=${device} /></div>
