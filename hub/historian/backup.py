@@ -59,8 +59,9 @@ def _copy(path: Path, segments: Path, target: Path) -> Copied:
         _copy_file(segments / it.file, there)
         new += 1
     keep_names(target / "segments")
-    for rest in ("-wal", "-shm"):  # of a copy that was started as a site
+    for rest in ("-wal", "-shm"):  # of a copy that was started as a site, and of looking into this one
         (target / f"history.sqlite3{rest}").unlink(missing_ok=True)
+        (target / f"{unfinished.name}{rest}").unlink(missing_ok=True)
     unfinished.rename(target / "history.sqlite3")
     keep_names(target)
     known = {it.file for it in listed}

@@ -261,6 +261,7 @@ def test_a_backup_is_a_site_that_can_be_started(with_ledger: Path, tmp_path: Pat
     target = tmp_path / "backup"
     assert back_up(with_ledger, target) == 0
     assert mark(target)["whole"]
+    assert sorted(it.name for it in (target / "data" / "history").iterdir()) == ["history.sqlite3", "segments"]
     restored = tmp_path / "restored"
     shutil.copytree(target, restored)
     assert main(["check", str(restored)]) == 0
