@@ -57,7 +57,7 @@ def day_of(day: int, every_s: int, random: np.random.Generator) -> Iterator[tupl
     count = 86_400 // every_s
     for device in range(DEVICES):
         at = day * DAY_US + np.arange(count) * every_s * 1_000_000 + random.integers(0, 1000, count) * 1000
-        walk = np.cumsum(random.normal(0, 1e-4, (count, 2)), axis=0) + (32.9, 115.8)
+        walk = np.cumsum(random.normal(0, 1e-4, (count, 2)), axis=0) + np.array([32.9, 115.8])
         columns = (
             walk[:, 0].round(6),
             walk[:, 1].round(6),
@@ -306,7 +306,7 @@ async def run(minutes: float, days: int) -> bool:
         victoria(Path(name) / "victoria", "-memory.allowedPercent=60") as url,
     ):
         folder, server = Path(name), Victoria(Access(url))
-        pid = next(int(it.name) for it in Path("/proc").iterdir() if it.name.isdigit() and _is(it, "victoria-metrics"))
+        pid = server_pid()
         await limits(folder)
         ratio, bytes_ratio = await ingest(folder, server, pid)
         shutil.rmtree(folder / "flood", ignore_errors=True)
@@ -338,6 +338,10 @@ async def run(minutes: float, days: int) -> bool:
           f"bytes of live readings: {bytes_ratio:.2f} of its (goal {GOALS['bytes']})")  # fmt: skip
     print("; ".join(f"{name}: {'kept' if it else 'NOT KEPT'}" for name, it in kept.items()))
     return all(kept.values())
+
+
+def server_pid() -> int:
+    return next(int(it.name) for it in Path("/proc").iterdir() if it.name.isdigit() and _is(it, "victoria-metrics"))
 
 
 def _is(process: Path, name: str) -> bool:
