@@ -26,6 +26,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from dashboards import (
+    across,
     alarms,
     audit,
     auth,
@@ -134,6 +135,8 @@ WAYS = (
     Way("GET", f"{API}/devices/{{device_id}}/gaps", Right.LOOK, Cut.VIEW, history.gaps),
     Way("GET", f"{API}/devices/{{device_id}}/track", Right.LOOK, Cut.VIEW, history.track),
     Way("GET", f"{API}/devices/{{device_id}}/counts", Right.LOOK, Cut.VIEW, history.counts),
+    Way("GET", f"{API}/series", Right.LOOK, Cut.VIEW, across.series),
+    Way("GET", f"{API}/values", Right.LOOK, Cut.VIEW, across.values),
     Way("POST", f"{API}/commands/prepare", Right.COMMAND, Cut.VIEW, commands.prepare),
     Way("POST", f"{API}/commands", Right.COMMAND, Cut.VIEW, commands.give),
     Way("GET", f"{API}/commands", Right.LOOK, Cut.VIEW, commands.commands),

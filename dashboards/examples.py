@@ -37,7 +37,17 @@ MAY_BE_NULL = {
         "expires",
         "idle_s",
     ),
-    *("last_used", "returned_at", "acknowledged_at", "password_set", "step_ms", "received_at", "origin"),
+    *(
+        "last_used",
+        "returned_at",
+        "acknowledged_at",
+        "password_set",
+        "step_ms",
+        "at_ms",
+        "quality",
+        "received_at",
+        "origin",
+    ),
 }
 OF_ANY_KIND = ("value", "limit", "becomes", "last_good")  # number, bool, text, place or null, by the point's kind
 
@@ -305,6 +315,8 @@ PROBLEMS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(
         (f"GET /api/v1/devices/{{device_id}}/{it}" for it in ("series", *examples_history.ASKED)), (404, 503)
     ),
+    "GET /api/v1/series": (404, 503),
+    "GET /api/v1/values": (404, 503),
     "POST /api/v1/commands/prepare": (404, 503),
     "POST /api/v1/commands": (404, 409, 503),
     "GET /api/v1/commands": (404, 503),

@@ -27,7 +27,49 @@ ANSWERS: dict[str, tuple[int, Any]] = {
     ),
     _ROUTE + "counts": _answer("inlet.level", "number", start_ms=[_DAY], count=[17_028], gaps=[252]),
 }
+ANSWERS |= {
+    "GET /api/v1/series": (
+        200,
+        {
+            "start_ms": _DAY,
+            "end_ms": _DAY + 86_400_000,
+            "step_ms": 3_600_000.0,
+            "series": [
+                {
+                    "device": "ps-chengdong-1",
+                    "point": "inlet.level",
+                    "unit": "m",
+                    "start_ms": [_DAY],
+                    "count": [720],
+                    "gaps": [0],
+                    "min": [2.1],
+                    "max": [2.9],
+                    "mean": [2.5],
+                    "last": [2.48],
+                }
+            ],
+        },
+    ),
+    "GET /api/v1/values": (
+        200,
+        {
+            "before_ms": _DAY,
+            "values": [
+                {
+                    "device": "ps-chengdong-1",
+                    "point": "inlet.level",
+                    "unit": "m",
+                    "value": 2.48,
+                    "quality": "good",
+                    "at_ms": _DAY - 3_000,
+                }
+            ],
+        },
+    ),
+}
 QUERIES = {
+    "GET /api/v1/series": "?points=ps-chengdong-1:inlet.level&from=2026-11-25T00:00:00Z&step=1h",
+    "GET /api/v1/values": "?points=ps-chengdong-1:inlet.level&at=2026-11-25T00:00:00Z",
     _ROUTE + "states": "?points=pump1.running&from=2026-11-25T00:00:00Z&by=day",
     _ROUTE + "gaps": "?points=inlet.level&from=2026-11-25T00:00:00Z&least_s=600",
     _ROUTE + "track": "?points=place&from=2026-11-25T00:00:00Z",

@@ -111,20 +111,25 @@ def _spells(house: House, point: Point, number: int | None, it: Spells | None) -
     return {
         "start_ms": [] if it is None else (it.start_us // 1000).tolist(),
         "end_ms": [] if it is None else (it.end_us // 1000).tolist(),
-        "value": [] if it is None else [_value(house, point, number, value) for value in it.value.tolist()],
+        "value": [] if it is None else [value_of(house, point, number, value) for value in it.value.tolist()],
     }
 
 
 def _held(house: House, point: Point, number: int | None, rows: Sequence[Held]) -> dict[str, Any]:
     return {
         "start_ms": [it.start_us // 1000 for it in rows],
-        "value": [_value(house, point, number, it.value) for it in rows],
+        "value": [value_of(house, point, number, it.value) for it in rows],
         "held_s": [it.held_us / 1e6 for it in rows],
         "entered": [it.entered for it in rows],
     }
 
 
-def _value(house: House, point: Point, number: int | None, value: float) -> bool | str | float | None:
+def value_of(house: House, point: Point, number: int | None, value: float) -> bool | str | float | None:
+    """A stored number as the latest readings show it; null where there was no value."""
+    if value != value:
+        return None
+    if point.kind is Kind.NUMBER:
+        return round(value, point.digits)
     if point.kind is Kind.BOOL:
         return bool(value)
     if point.kind is Kind.ENUM:

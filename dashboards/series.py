@@ -58,7 +58,7 @@ class Period(BaseModel):
     @field_validator("step")
     @classmethod
     def _is_a_step(cls, text: str) -> str:
-        if text not in ("auto", "raw") and not _seconds(text):
+        if text not in ("auto", "raw") and not seconds(text):
             raise ValueError('write auto, raw, seconds above 0 or a duration: "60", "15s", "1m", "1h", "1d"')
         return text
 
@@ -137,7 +137,7 @@ def points_of(device_id: str, plate: Nameplate, text: str) -> list[str]:
     return keys(device_id, plate, text)
 
 
-def _seconds(step: str) -> float:
+def seconds(step: str) -> float:
     """ "90", "1.5", "15s", "1m", "1h", "1d" in seconds; 0 for what is no step."""
     found = _STEP.fullmatch(step)
     return float(found[1]) * UNITS_S[found[2]] if found else 0.0
@@ -148,7 +148,7 @@ def _step(period: Period, span: timedelta, points: list[Point]) -> float | None:
     if period.step == "raw":
         return None
     if period.step != "auto":
-        return _seconds(period.step)
+        return seconds(period.step)
     expected = span.total_seconds() / min(point.interval_s or 1.0 for point in points)
     if expected <= RAW_PER_PIXEL * period.width and not period.agg:
         return None

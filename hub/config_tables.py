@@ -167,6 +167,18 @@ class HistoryTable(Strict):
     hours_days: int = Field(default=0, ge=0, le=36_500)  # steps of an hour
     most_mb: int = Field(default=0, ge=0, le=100_000_000)  # the files of history; over it the oldest readings go
 
+    profiles: dict[str, Annotated[int, Field(ge=1, le=36_500)]] = {}  # readings_days of these, where they go sooner
+
+    @model_validator(mode="after")
+    def _only_sooner(self) -> Self:
+        for profile, days in self.profiles.items():
+            if self.readings_days and days >= self.readings_days:
+                raise ValueError(
+                    f"profiles › {profile} is {days}, and readings_days {self.readings_days}. A profile's readings can "
+                    "only go sooner than the others'"
+                )
+        return self
+
     @property
     def has_server(self) -> bool:
         return self.server is not None or self.mirror is not None

@@ -26,10 +26,10 @@ from hub.contract import Driver, DriverSpec, Judgement, Watcher
 from hub.dispatch import Dispatch
 from hub.guard import Check, Guard, Request
 from hub.historian import questions
-from hub.historian.base import NOTHING, Buckets, Columns, HistoryUnavailable
+from hub.historian.base import NOTHING, Buckets, Columns, HistoryUnavailable, Retention
 from hub.historian.collector import Collector
+from hub.historian.health import RemoteHealth
 from hub.historian.opening import Store, open_store
-from hub.historian.remote import RemoteHealth
 from hub.historian.rollup import HOUR_US, MINUTE_US, RUNS
 from hub.holds import HoldsFile
 from hub.hub import ALTITUDE, LATITUDE, LONGITUDE, Hub, Puzzle
@@ -218,17 +218,27 @@ class House:
     def start(self) -> None:
         """Start the drivers and the house's own jobs."""
         self.supervisor.keep("historian", self.collector.run)
-        kept = self.site.hub.history
-        tiers = {MINUTE_US: kept.minutes_days, HOUR_US: kept.hours_days, RUNS: kept.hours_days}
-        self.supervisor.keep(
-            "history keeper", lambda: self.historian.run(kept.readings_days, tiers, kept.most_mb * 1_000_000)
-        )
+        self.supervisor.keep("history keeper", lambda: self.historian.run(self._retention()))
         if self.self_watch is not None:
             self.supervisor.keep("self-watch", self.self_watch.run)
         self.supervisor.keep("tick", self._tick)
         self.supervisor.keep("holds", self.holds.run)
         for name, driver in self.drivers.items():
             self.supervisor.keep(f"driver {name}", self._runner(driver))
+
+    def _retention(self) -> Retention:
+        kept = self.site.hub.history
+        tiers = {MINUTE_US: kept.minutes_days, HOUR_US: kept.hours_days, RUNS: kept.hours_days}
+
+        def sooner() -> list[tuple[int, list[int]]]:
+            of = self.historian.catalogue.of
+            found = {profile: list[int]() for profile in kept.profiles}
+            for device in self.devices.values() if found else ():
+                if device.profile in found:
+                    found[device.profile] += [it.id for it in of(device.id)]
+            return [(kept.profiles[profile], numbers) for profile, numbers in found.items()]
+
+        return Retention(kept.readings_days, tiers, kept.most_mb * 1_000_000, sooner)
 
     async def close(self) -> None:
         """Stop in the opposite order. What the history's disk does not take now is lost, and said in the log."""

@@ -7,7 +7,7 @@ has at most one reading at one time: written again, the last one written is the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -138,6 +138,15 @@ class Held(Struct, frozen=True):
     value: float
     held_us: int
     entered: int
+
+
+class Retention(Struct, frozen=True):
+    """How long what is kept; 0: for ever. `sooner`: (days, series) of readings that go earlier than the others."""
+
+    readings_days: int = 0
+    tiers_days: Mapping[int, int] = {}  # steps of so many µs
+    most_bytes: int = 0  # of all files
+    sooner: Callable[[], Sequence[tuple[int, Sequence[int]]]] = tuple
 
 
 class Historian(Protocol):

@@ -12,16 +12,15 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from hub.historian import head
 from hub.historian.base import DAY_US, I32, Batch
-from hub.historian.files import Opened, Writing, column, name_of
+from hub.historian.files import Opened, Writing, name_of
 from hub.historian.journal import Rollup, Segment
 from hub.historian.rollup import Rolling
-from hub.historian.segments import READINGS, add, finish, tidy
+from hub.historian.segments import READINGS, add, batch_of, finish, tidy
 
 JOIN_FILES = 8
 DAY_LEVEL = 9  # of a file that has all of a day that is over
@@ -116,8 +115,4 @@ def slices(files: Sequence[Opened]) -> Iterator[tuple[int, int]]:
 
 
 def _slice(files: Sequence[Opened], low: int, high: int, floor_us: int) -> Batch:
-    return tidy(head.concatenate([_batch(it.span(low, high)) for it in files]), floor_us)
-
-
-def _batch(table: Any) -> Batch:
-    return Batch(*(column(table, name) for name in ("sid", "ts", "v", "q")))
+    return tidy(head.concatenate([batch_of(it.span(low, high)) for it in files]), floor_us)

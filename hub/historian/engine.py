@@ -26,15 +26,26 @@ from pathlib import Path
 from typing import IO, ParamSpec, TypeVar
 
 import numpy as np
-from msgspec import Struct
 from msgspec.structs import replace
 
 from hub.clock import Clock
-from hub.historian import compaction, files, head, reader, segments
-from hub.historian.base import DAY_US, Batch, Buckets, Columns, HistoryUnavailable, Sample, Spells, to_us
+from hub.historian import compaction, expiry, files, head, reader, segments
+from hub.historian.base import (
+    DAY_US,
+    I32,
+    Batch,
+    Buckets,
+    Columns,
+    HistoryUnavailable,
+    Retention,
+    Sample,
+    Spells,
+    to_us,
+)
 from hub.historian.catalogue import Catalogue
 from hub.historian.compaction import DAY_LEVEL
-from hub.historian.folder import be_nice, own
+from hub.historian.folder import be_nice, known_files, own
+from hub.historian.health import Health
 from hub.historian.journal import NO_FLOOR, Journal, Rollup, Segment
 from hub.historian.reader import View
 from hub.historian.rollup import HOUR_US, RUNS, TIERS
@@ -52,21 +63,6 @@ LOOK_EVERY_S = 60.0  # whether files are to be merged
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Health(Struct, frozen=True):
-    """How the store is doing, for the system page and for metrics."""
-
-    head_points: int
-    segments: int
-    segment_points: int
-    segment_bytes: int
-    rollups: int
-    rollup_bytes: int
-    seal_error: str
-    merge_error: str
-    next_purge_us: int  # when the oldest day of readings goes, by its age; 0: never
-    damage: tuple[str, ...]  # what was found broken at opening, a sentence each
 
 
 class EmbeddedHistorian:
@@ -96,6 +92,7 @@ class EmbeddedHistorian:
         self._seal_error = ""
         self._merge_error = ""
         self._next_purge_us = 0
+        self._looked: set[tuple[str, int]] = set()  # (file, of how many series nothing is in it)
         self._late_taken_on = -1  # day since 1970 on which late readings were last taken into their days
 
     # ---- opening and closing --------------------------------------------------------------------------------------
@@ -120,36 +117,11 @@ class EmbeddedHistorian:
             self._journal = Journal(self._folder / "history.sqlite3")
             undo.callback(self._journal.close)
             self.catalogue.load(self._journal.entries())
-            segments_, rollups = self._known_files()
+            segments_, rollups = known_files(self._shelf.folder, self._journal, self._damage)
             self._view = View(
                 segments_, self._replayed(), self._journal.floor_us, self._journal.readings_floor_us, rollups
             )
             undo.pop_all()
-
-    def _known_files(self) -> tuple[tuple[Segment, ...], Mapping[tuple[int, int], Rollup]]:
-        """The files of the catalogue; one that is not in it was never finished, and goes."""
-        known: dict[str, Segment | Rollup] = {it.file: it for it in self._journal.segments()}
-        known |= {it.file: it for it in self._journal.rollups()}
-        try:
-            for path in self._shelf.folder.iterdir():
-                if path.name not in known and path.name.endswith((".parquet", files.UNFINISHED)):
-                    path.unlink()
-        except OSError as failure:
-            raise HistoryUnavailable(
-                f"{self._shelf.folder} › cannot be tidied up: {failure.strerror} › check who owns it"
-            ) from failure
-        for name in [it for it in known if not (self._shelf.folder / it).exists()]:
-            lost = known.pop(name)
-            what = f"{lost.points} readings" if isinstance(lost, Segment) else f"{lost.rows} steps"
-            self._damage.append(
-                f"{self._shelf.folder / name} › this file with {what} is missing › "
-                "restore it from a backup and start again"
-            )
-        there = known.values()
-        return (
-            tuple(it for it in there if isinstance(it, Segment)),
-            {(it.tier, it.day): it for it in there if isinstance(it, Rollup)},
-        )
 
     def _replayed(self) -> head.Parts:
         parts: head.Parts = ()
@@ -285,10 +257,8 @@ class EmbeddedHistorian:
 
     # ---- merging --------------------------------------------------------------------------------------------------
 
-    async def run(
-        self, readings_days: int = 0, tiers_days: Mapping[int, int] | None = None, most_bytes: int = 0
-    ) -> None:
-        """Keep the files few, and what `purge` would forget forgotten, until cancelled.
+    async def run(self, keep: Retention = Retention()) -> None:  # noqa: B008  # it is frozen
+        """Keep the files few, and what is older than `keep` says forgotten, until cancelled.
 
         What goes wrong is told by `health`, and tried again.
         """
@@ -297,7 +267,31 @@ class EmbeddedHistorian:
             with contextlib.suppress(HistoryUnavailable):
                 await self.compact()
             with contextlib.suppress(HistoryUnavailable):
-                await self.purge(readings_days, tiers_days or {}, most_bytes)
+                await self.purge(keep.readings_days, keep.tiers_days, keep.most_bytes)
+            with contextlib.suppress(HistoryUnavailable):
+                await self.expire(keep.sooner())
+
+    async def expire(self, rules: expiry.Rules) -> int:
+        """Forget readings of some series sooner than the others'; how many went. Raises HistoryUnavailable."""
+        gone = 0
+        for segment, series in list(expiry.due(self._view.segments, rules, to_us(self._clock.now()))):
+            looked = segment.file, len(series)
+            if looked not in self._looked:
+                gone += await self._in(self._merges, self._rewrite, segment, series)
+                self._looked.add(looked)
+        return gone
+
+    def _rewrite(self, segment: Segment, series: I32) -> int:
+        """In the merge thread."""
+        try:
+            new = expiry.without(self._shelf.folder, segment, series, self._go_on)
+        except (OSError, *files.Unreadable) as failure:
+            self._blame([segment], failure)
+            return 0
+        if new is None:
+            return 0
+        self._commits.submit(self._exchange, [segment], new, ()).result()
+        return segment.points - sum(it.points for it in new)
 
     async def purge(self, readings_days: int, tiers_days: Mapping[int, int], most_bytes: int = 0) -> int:
         """Forget what is older than so many days, by the clock and by the days that there are, and the oldest readings
@@ -358,23 +352,26 @@ class EmbeddedHistorian:
 
     def _merge(self, run: Sequence[Segment], now_us: int) -> int:
         """In the merge thread: a new file first, then the swap."""
-
-        def go_on() -> None:
-            if self._closed:
-                raise HistoryUnavailable(f"{self._folder} › the history is closed › start the hub again")
-
+        level, floor_us = compaction.level_of(run, now_us), self._view.readings_floor_us
+        states = np.array(sorted(self.catalogue.states()), np.int32)
         try:
-            level = compaction.level_of(run, now_us)
-            states = np.array(sorted(self.catalogue.states()), np.int32)
-            new, rollups = compaction.merge(self._shelf.folder, run, level, self._view.readings_floor_us, states, go_on)
+            new, rollups = compaction.merge(self._shelf.folder, run, level, floor_us, states, self._go_on)
         except (OSError, *files.Unreadable) as failure:
-            if not set(run) <= set(self._view.segments):
-                return 0  # dropped meanwhile
+            self._blame(run, failure)
+            return 0
+        return self._commits.submit(self._exchange, run, new, rollups).result()
+
+    def _go_on(self) -> None:
+        if self._closed:
+            raise HistoryUnavailable(f"{self._folder} › the history is closed › start the hub again")
+
+    def _blame(self, run: Sequence[Segment], failure: Exception) -> None:
+        """Raises HistoryUnavailable, but not when these files were dropped meanwhile."""
+        if set(run) <= set(self._view.segments):
             raise HistoryUnavailable(
                 f"{self._shelf.folder} › the {len(run)} files from {run[0].file} to {run[-1].file} cannot be merged: "
                 f"{failure} › they stay as they are; restore the broken one from a backup"
             ) from failure
-        return self._commits.submit(self._exchange, run, new, rollups).result()
 
     def _exchange(self, old: Sequence[Segment], new: Sequence[Segment], rollups: Sequence[Rollup]) -> int:
         """In the commit thread: the new file takes the place of the old ones. Not if some were dropped meanwhile."""

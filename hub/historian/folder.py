@@ -1,4 +1,4 @@
-"""The store's folder belongs to one process; and threads that work for it give way to those that people wait for."""
+"""The store's folder: whose it is, what is in it, and threads that give way to those that people wait for."""
 
 from __future__ import annotations
 
@@ -6,12 +6,39 @@ import contextlib
 import fcntl
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
 from hub.historian.base import HistoryUnavailable
-from hub.historian.journal import keep_names
+from hub.historian.files import UNFINISHED
+from hub.historian.journal import Journal, Rollup, Segment, keep_names
+
+
+def known_files(
+    folder: Path, journal: Journal, damage: list[str]
+) -> tuple[tuple[Segment, ...], Mapping[tuple[int, int], Rollup]]:
+    """The files of the catalogue, what is missing said in `damage`; one that is in no list was never finished: it goes.
+
+    Raises HistoryUnavailable.
+    """
+    known: dict[str, Segment | Rollup] = {it.file: it for it in journal.segments()}
+    known |= {it.file: it for it in journal.rollups()}
+    try:
+        for path in folder.iterdir():
+            if path.name not in known and path.name.endswith((".parquet", UNFINISHED)):
+                path.unlink()
+    except OSError as failure:
+        raise HistoryUnavailable(f"{folder} › cannot be tidied up: {failure.strerror} › check who owns it") from failure
+    for name in [it for it in known if not (folder / it).exists()]:
+        lost = known.pop(name)
+        what = f"{lost.points} readings" if isinstance(lost, Segment) else f"{lost.rows} steps"
+        damage.append(f"{folder / name} › this file with {what} is missing › restore it from a backup and start again")
+    there = known.values()
+    return (
+        tuple(it for it in there if isinstance(it, Segment)),
+        {(it.tier, it.day): it for it in there if isinstance(it, Rollup)},
+    )
 
 
 def own(folder: Path) -> IO[str]:

@@ -1,7 +1,7 @@
 """InfluxDB 2 through influxdb-client: line protocol in, Flux out, its CSV read by Arrow.
 
-It keeps nanoseconds, and of readings of one series and time the last one written. What is old goes when we say so, or
-by the bucket's own retention.
+Its resolution is 1 ns, and of readings of one series and time it keeps the last one written. What is old goes when we
+say so, or by the bucket's own retention.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hub.historian.backend import NO_RETRIES, QUERY_S, Access, away, groups, una
 from hub.historian.base import MOST_POINTS, AskedTooMuch, Buckets, Columns, Sample, to_datetime
 from hub.historian.lines import assemble
 
-OLDEST, YOUNGEST = -9_000_000_000_000_000, 9_000_000_000_000_000  # µs; nanoseconds are what it counts in
+OLDEST, YOUNGEST = -9_000_000_000_000_000, 9_000_000_000_000_000  # µs; it counts in ns
 FOLDS = ("min", "max", "mean", "count", "last")
 _TYPES = {"_time": pa.timestamp("ns", "UTC"), "_value": pa.float64(), "series": pa.int64(), "fold": pa.string()}
 _DIALECT = Dialect(header=True, annotations=[], delimiter=",")

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,14 +21,16 @@ from hub.historian.base import (
     Columns,
     Historian,
     HistoryUnavailable,
+    Retention,
     Sample,
     Spells,
 )
 from hub.historian.catalogue import Catalogue
-from hub.historian.engine import EmbeddedHistorian, Health
+from hub.historian.engine import EmbeddedHistorian
+from hub.historian.health import Health, MirrorHealth
 from hub.historian.journal import JournalSeen
 from hub.historian.onlooker import Onlooker
-from hub.historian.remote import RemoteHealth, RemoteHistorian
+from hub.historian.remote import RemoteHistorian
 from hub.secrets import Secret
 
 if TYPE_CHECKING:
@@ -44,17 +46,10 @@ class Store(Historian, Protocol):
 
     catalogue: Catalogue
 
-    async def run(
-        self, readings_days: int = 0, tiers_days: Mapping[int, int] | None = None, most_bytes: int = 0
-    ) -> None: ...
+    async def run(self, keep: Retention) -> None: ...
 
     @property
     def health(self) -> Struct: ...
-
-
-class MirrorHealth(Health, frozen=True):
-    mirror: RemoteHealth
-    mirror_missed: int  # readings that the mirror's spool could not take
 
 
 class Mirrored:
@@ -94,12 +89,10 @@ class Mirrored:
     async def drop_before(self, at_us: int) -> int:
         return await self.store.drop_before(at_us)
 
-    async def run(
-        self, readings_days: int = 0, tiers_days: Mapping[int, int] | None = None, most_bytes: int = 0
-    ) -> None:
+    async def run(self, keep: Retention) -> None:
         """What the server keeps for how long is its own affair, as long as it is a mirror."""
         async with asyncio.TaskGroup() as both:
-            both.create_task(self.store.run(readings_days, tiers_days, most_bytes))
+            both.create_task(self.store.run(keep))
             both.create_task(self.mirror.run())
 
     @property

@@ -15,12 +15,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, ParamSpec, TypeVar
-
-from msgspec import Struct
 
 from hub.clock import Clock
 from hub.historian.backend import Away, Backend, Refused
@@ -32,6 +30,7 @@ from hub.historian.base import (
     Buckets,
     Columns,
     HistoryUnavailable,
+    Retention,
     Sample,
     Spells,
     to_us,
@@ -39,6 +38,7 @@ from hub.historian.base import (
 from hub.historian.catalogue import Catalogue
 from hub.historian.fold import fold, follow, refold
 from hub.historian.folder import own
+from hub.historian.health import RemoteHealth
 from hub.historian.journal import Journal
 from hub.historian.lines import lines
 from hub.historian.reader import check_buckets
@@ -52,18 +52,6 @@ DROP_EVERY_S = 3_600.0
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class RemoteHealth(Struct, frozen=True):
-    """How the server and the way to it are doing, for the system page and for metrics."""
-
-    url: str
-    waiting_points: int
-    waiting_bytes: int
-    dropped: int
-    sent: int
-    send_error: str
-    damage: tuple[str, ...]
 
 
 class RemoteHistorian:
@@ -144,21 +132,19 @@ class RemoteHistorian:
         if entries:
             self.catalogue.saved(len(entries))
 
-    async def run(
-        self, readings_days: int = 0, tiers_days: Mapping[int, int] | None = None, most_bytes: int = 0
-    ) -> None:
-        """Send what waits, and have what is older than so many days (0: nothing) forgotten, until cancelled.
+    async def run(self, keep: Retention = Retention()) -> None:  # noqa: B008  # it is frozen
+        """Send what waits, and have what is older than `readings_days` forgotten, until cancelled.
 
-        A server keeps no roll-ups of ours, and its own accounts of its disk: the others are nothing to it.
+        A server keeps no roll-ups of ours, and its own accounts of its disk: the rest of `keep` is nothing to it.
         """
         pause_s, drop_at = 0.0, self._clock.monotonic()
         while True:
             await (self._clock.sleep(pause_s) if pause_s else self._wait_for_more())
             try:
                 await self.flush()
-                if readings_days and self._clock.monotonic() >= drop_at:
+                if keep.readings_days and self._clock.monotonic() >= drop_at:
                     drop_at = self._clock.monotonic() + DROP_EVERY_S
-                    await self.drop_before(to_us(self._clock.now()) - readings_days * DAY_US)
+                    await self.drop_before(to_us(self._clock.now()) - keep.readings_days * DAY_US)
                 pause_s = 0.0
             except HistoryUnavailable:
                 pause_s = min(max(FIRST_PAUSE_S, pause_s * 2), LONGEST_PAUSE_S)

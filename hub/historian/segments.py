@@ -57,6 +57,11 @@ def by_day(batch: Batch) -> Iterator[Batch]:
         yield Batch(batch.series[mine], batch.at_us[mine], batch.value[mine], batch.quality[mine])
 
 
+def batch_of(table: Any) -> Batch:
+    """All of a table of these files."""
+    return Batch(*(column(table, name) for name in ("sid", "ts", "v", "q")))
+
+
 def write(folder: Path, id: int, level: int, batch: Batch) -> Segment:
     """Write a tidy batch as a new file. It is durable, and nobody's yet, on return. Raises HistoryUnavailable."""
     day = int(batch.at_us.min()) // DAY_US

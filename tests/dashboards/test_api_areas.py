@@ -89,6 +89,8 @@ NAMES: dict[str, Ask] = {
             ("track", "place"),
         )
     },
+    "GET /api/v1/series": _get(f"{V1}/series?points={{device}}:inlet.level&from={_LATELY}"),
+    "GET /api/v1/values": _get(f"{V1}/values?points={{device}}:inlet.level"),
     "POST /api/v1/commands/prepare": _post(f"{V1}/commands/prepare", _wish),
     "POST /api/v1/commands": _post(f"{V1}/commands", _wish),
     "GET /api/v1/commands/{command_id}": _get(f"{V1}/commands/{{command}}"),

@@ -83,6 +83,27 @@ async def test_where_it_was(here: County):
     assert (await ask(here, "track", "inlet.level"))["code"] == "invalid"
 
 
+async def test_points_of_many_devices_at_once(here: County):
+    start = f"{datetime.now(UTC) - timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}"
+    names = "ps-chengdong-1:inlet.level,ps-chengdong-1:pump1.running,ps-chengdong-1:link"
+    async with here.browser("viewer") as browser:
+        steps = (await browser.get("/api/v1/series", params={"points": names, "from": start, "step": "1h"})).json()
+        level, pump, link = steps["series"]
+        assert (sum(level["count"]), sum(pump["count"]), link["count"]) == (35, 60, [])
+        assert max(pump["max"]) == 1.0
+        told = (await browser.get("/api/v1/values", params={"points": names + ",ps-chengdong-1:mode"})).json()
+        level, pump, link, mode = told["values"]
+        assert (level["value"], level["quality"]) == (2.01, "good")
+        assert (pump["value"], mode["value"]) == (False, "就地")
+        assert (link["value"], link["at_ms"]) == (None, None)
+        ago = f"{datetime.now(UTC) - timedelta(minutes=40, seconds=30):%Y-%m-%dT%H:%M:%SZ}"
+        then = (await browser.get("/api/v1/values", params={"points": names, "at": ago})).json()["values"]
+        assert then[1]["value"] is True
+        for wrong in ("ps-chengdong-1", "ps-chengdong-1:", ":inlet.level", ",", "ps-chengdong-1:nothing"):
+            answer = await browser.get("/api/v1/values", params={"points": wrong})
+            assert answer.status_code in (404, 422), wrong
+
+
 async def test_readings_a_day(here: County):
     level = (await ask(here, "counts", "inlet.level"))["series"][0]
     assert sum(level["count"]) == 35

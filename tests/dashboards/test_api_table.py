@@ -205,6 +205,8 @@ async def ask_about_devices(it: Asked, one: httpx.AsyncClient) -> None:
         ("track", "place"),
     ):
         await it.ask(one, "GET", f"{device}/{what}?points={point}&from={yesterday}", f"{route}/{what}")
+    await it.ask(one, "GET", f"{V1}/series?points=ps-chengdong-1:inlet.level&from={yesterday}", f"{V1}/series")
+    await it.ask(one, "GET", f"{V1}/values?points=ps-chengdong-1:inlet.level", f"{V1}/values")
     await it.ask(one, "GET", f"{V1}/demo/faults")
     fault = {"station": "ps-chengdong-1", "fault": "does_not_start", "on": True}
     assert (await it.ask(one, "POST", f"{V1}/demo/faults", json=fault))["faults"][0]["on"]

@@ -96,7 +96,7 @@ def influx(test: str) -> Iterator[dict[str, str]]:
             """Nobody reads it."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         try:
             yield {"url": f"http://127.0.0.1:{server.server_port}", **PLACE}
