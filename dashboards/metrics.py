@@ -69,6 +69,9 @@ class _HouseNumbers:
             for name, number in system[part].items():
                 if isinstance(number, bool | int | float):
                     yield _gauge(f"{part}_{name}", f"{part}: {name}", number)
+        for name, number in system["historian"]["store"].items():
+            if isinstance(number, int | float):
+                yield _gauge(f"history_{name}", f"history store: {name}", number)
         jobs = GaugeMetricFamily("fieldhub_job_running", "1 when a job of the house runs", labels=["job"])
         restarts = CounterMetricFamily("fieldhub_job_restarts", "Restarts of a job", labels=["job"])
         for job in system["jobs"]:

@@ -5,8 +5,9 @@ Runs in the query threads. What is older comes first everywhere, so that the rea
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -22,6 +23,7 @@ from hub.historian.base import (
     AskedTooMuch,
     Buckets,
     Columns,
+    HistoryUnavailable,
     Sample,
     Spells,
 )
@@ -34,6 +36,7 @@ from hub.historian.segments import Shelf
 from hub.historian.spells import HOLD_US, Runs, join, runs_of, spells
 
 LOOK_BACK_SEGMENTS = 2_000  # how many sealed files are asked for the last reading of a series
+log = logging.getLogger(__name__)
 HEAD_ID = 1 << 62
 EVER = (-(1 << 62), 1 << 62)  # µs
 
@@ -97,7 +100,13 @@ def read_buckets(
     begin = start_us
     for day, rollup in sorted(rolled.items()):
         _fold(it, begin // it.unit_us, -(-day * DAY_US // it.unit_us))
-        _read_rolled(it, rollup, max(start_us, day * DAY_US), min(end_us, (day + 1) * DAY_US))
+        a, b = max(start_us, day * DAY_US), min(end_us, (day + 1) * DAY_US)
+        try:
+            for number, folds in list(_rows_of(it, rollup, a, b)):
+                it.found[number].append(folds)
+        except HistoryUnavailable as failure:
+            _instead(view, day, failure)
+            _fold(it, a // it.unit_us, -(-b // it.unit_us))
         begin = (day + 1) * DAY_US
     _fold(it, begin // it.unit_us, -(-end_us // it.unit_us))
     return {number: refold(it.found.get(number, ()), step_us) for number in series}
@@ -126,12 +135,16 @@ def _spells(
     last = min(end_us, view.last_us + 1)
     for day in range(begin // DAY_US, -(-last // DAY_US)):
         rollup = rolled.get(day)
-        if rollup is None:
+        pieces: list[tuple[int, Runs]] | None = None
+        if rollup is not None:
+            try:
+                tables = shelf.tables(rollup.file, wanted, *EVER)
+                pieces = [it for table in tables for it in rollup_runs(table, list(cuts(table, wanted, *EVER)))]
+            except HistoryUnavailable as failure:
+                _instead(view, day, failure)
+        if pieces is None:
             some = _pieces(view, shelf, wanted, max(begin, day * DAY_US), min(last, (day + 1) * DAY_US))
-            pieces = ((number, runs_of(merge(it))) for number, it in some.items())
-        else:
-            tables = shelf.tables(rollup.file, wanted, *EVER)
-            pieces = (it for table in tables for it in rollup_runs(table, list(cuts(table, wanted, *EVER))))
+            pieces = [(number, runs_of(merge(it))) for number, it in some.items()]
         for number, runs in pieces:
             found[number].append(runs)
             total = _count(total + len(runs))
@@ -184,10 +197,16 @@ def _newer(view: View, shelf: Shelf, wanted: I32, start_us: int, end_us: int, ro
     return days & rolled.keys()
 
 
-def _read_rolled(it: _Question, rollup: Rollup, start_us: int, end_us: int) -> None:
+def _rows_of(it: _Question, rollup: Rollup, start_us: int, end_us: int) -> Iterator[tuple[int, Folds]]:
     for table in it.shelf.tables(rollup.file, it.wanted, start_us, end_us):
-        for number, folds in pieces_of(table, list(cuts(table, it.wanted, start_us, end_us))):
-            it.found[number].append(folds)
+        yield from pieces_of(table, list(cuts(table, it.wanted, start_us, end_us)))
+
+
+def _instead(view: View, day: int, failure: HistoryUnavailable) -> None:
+    """A roll-up that cannot be read is no loss while the readings are there. Raises `failure` when they are not."""
+    if (day + 1) * DAY_US <= view.readings_floor_us:
+        raise failure
+    log.warning("%s (its readings were asked instead)", failure)
 
 
 def _fold(it: _Question, first: int, last: int) -> None:

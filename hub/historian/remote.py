@@ -109,8 +109,9 @@ class RemoteHistorian:
         """What is in the spool is sent after the next start."""
         if self._closed:
             return
-        await self._in(self._commits, self._journal.close)
         self._closed = True
+        await asyncio.to_thread(self._sends.shutdown)  # what is on its way to the server is noted down first
+        await asyncio.get_running_loop().run_in_executor(self._commits, self._journal.close)
         await self._stop_threads()
         self._backend.close()
         self._lock.close()

@@ -13,7 +13,7 @@ import pytest
 
 from hub.clock import ManualClock
 from hub.historian import reader
-from hub.historian.base import DAY_US, Batch, Buckets, to_datetime
+from hub.historian.base import DAY_US, Batch, Buckets, HistoryUnavailable, to_datetime
 from hub.historian.engine import EmbeddedHistorian
 from hub.historian.rollup import HOUR_US, MINUTE_US
 
@@ -204,6 +204,21 @@ async def test_over_their_size_the_oldest_readings_go_and_their_hours_stay(store
     assert [it.day for it in store._view.segments] == [DAY + 1]
     same((await store.buckets([64], START, START + 2 * DAY_US, HOUR_US))[64], before)
     assert await store.purge(0, {}, 1) == 0, "the newest day stays"
+
+
+async def test_a_roll_up_that_cannot_be_read_is_no_loss_while_there_are_readings(
+    store: EmbeddedHistorian, tmp_path: Path
+):
+    await store.compact()
+    asked = ([64], START, START + 2 * DAY_US, HOUR_US)
+    before = (await store.buckets(*asked))[64]
+    store._shelf._idle.clear()
+    for it in (tmp_path / "history" / "segments").glob("*.1h.*"):
+        it.write_bytes(it.read_bytes()[:-200])
+    same((await store.buckets(*asked))[64], before)
+    await store.keep(START + DAY_US, {})
+    with pytest.raises(HistoryUnavailable):
+        await store.buckets(*asked)
 
 
 async def test_the_next_purge_is_told(store: EmbeddedHistorian):
