@@ -149,6 +149,9 @@ class Retention(Struct, frozen=True):
     sooner: Callable[[], Sequence[tuple[int, Sequence[int]]]] = tuple
 
 
+FOR_EVER = Retention()
+
+
 class Historian(Protocol):
     """Where measurements go and come from. All methods raise HistoryUnavailable when the backend cannot be used.
 

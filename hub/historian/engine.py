@@ -32,6 +32,7 @@ from hub.clock import Clock
 from hub.historian import compaction, expiry, files, head, reader, segments
 from hub.historian.base import (
     DAY_US,
+    FOR_EVER,
     I32,
     Batch,
     Buckets,
@@ -92,7 +93,7 @@ class EmbeddedHistorian:
         self._seal_error = ""
         self._merge_error = ""
         self._next_purge_us = 0
-        self._looked: set[tuple[str, int]] = set()  # (file, of how many series nothing is in it)
+        self._looked: set[tuple[str, bytes]] = set()  # (file, series of which nothing is in it)
         self._late_taken_on = -1  # day since 1970 on which late readings were last taken into their days
 
     # ---- opening and closing --------------------------------------------------------------------------------------
@@ -257,7 +258,7 @@ class EmbeddedHistorian:
 
     # ---- merging --------------------------------------------------------------------------------------------------
 
-    async def run(self, keep: Retention = Retention()) -> None:  # noqa: B008  # it is frozen
+    async def run(self, keep: Retention = FOR_EVER) -> None:
         """Keep the files few, and what is older than `keep` says forgotten, until cancelled.
 
         What goes wrong is told by `health`, and tried again.
@@ -275,7 +276,7 @@ class EmbeddedHistorian:
         """Forget readings of some series sooner than the others'; how many went. Raises HistoryUnavailable."""
         gone = 0
         for segment, series in list(expiry.due(self._view.segments, rules, to_us(self._clock.now()))):
-            looked = segment.file, len(series)
+            looked = segment.file, series.tobytes()
             if looked not in self._looked:
                 gone += await self._in(self._merges, self._rewrite, segment, series)
                 self._looked.add(looked)

@@ -24,6 +24,7 @@ from hub.clock import Clock
 from hub.historian.backend import Away, Backend, Refused
 from hub.historian.base import (
     DAY_US,
+    FOR_EVER,
     NOTHING,
     AskedTooMuch,
     Batch,
@@ -133,7 +134,7 @@ class RemoteHistorian:
         if entries:
             self.catalogue.saved(len(entries))
 
-    async def run(self, keep: Retention = Retention()) -> None:  # noqa: B008  # it is frozen
+    async def run(self, keep: Retention = FOR_EVER) -> None:
         """Send what waits, and have what is older than `readings_days` forgotten, until cancelled.
 
         A server keeps no roll-ups of ours, and its own accounts of its disk: the rest of `keep` is nothing to it.

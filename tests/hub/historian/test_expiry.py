@@ -67,6 +67,11 @@ async def test_it_is_done_once_and_again_when_more_days_are_old(store: EmbeddedH
     assert await store.expire([(2, [64]), (3, [128])]) == 2 * 1440
 
 
+async def test_another_series_in_its_place_is_looked_for_anew(store: EmbeddedHistorian):
+    assert await store.expire([(3, [129])]) == 0
+    assert await store.expire([(3, [128])]) == 3 * 1440
+
+
 async def test_after_a_restart_it_is_as_it_was(store: EmbeddedHistorian, tmp_path: Path):
     await store.expire([(2, [64])])
     await store.close()
