@@ -24,6 +24,7 @@ PAGES = {
     f"/point/{STATION}/inlet.level?span=15m": "[data-testid=trend][data-ready=true] canvas",
     f"/point/{STATION}/station.mode": "[data-testid=trend][data-ready=true] canvas",
     "/system": "h1",
+    "/station/hub": "h1",  # the hub is a device too: its page is the system's
     "/audit": "h1",
     "/demo": "h1",
     "/me": "h1",

@@ -18,7 +18,7 @@ const FIRST = () => from(import('./pages/first.js'), 'First');
 /** @type {[RegExp, () => any, string, string[]][]} address, page, its place in the navigation, names of its parts */
 const PAGES = [
   [/^\/$/, () => Overview, '/', []],
-  [/^\/station\/hub$/, () => from(import('./pages/system.js'), 'System'), '/system'], // the hub is a device too
+  [/^\/station\/hub$/, () => from(import('./pages/system.js'), 'System'), '/system', []], // the hub is a device too
   [/^\/station\/([^/]+)$/, () => from(import('./pages/station.js'), 'Station'), '/', ['id']],
   [/^\/point\/([^/]+)\/([^/]+)$/, () => from(import('./pages/point.js'), 'PointPage'), '/', ['id', 'point']],
   [/^\/alarms$/, () => from(import('./pages/alarms.js'), 'Alarms'), '/alarms', []],
