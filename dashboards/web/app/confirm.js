@@ -36,15 +36,18 @@ function Confirm({ device, action, onClose }) {
   const [problem, setProblem] = useState(null);
   const [given, setGiven] = useState(null);
   const [sending, setSending] = useState(false);
+  // Given, and no answer came. Asking again is then always right: by its key it stays one command, and what the station
+  // says by now (it may already be running) is no ground to refuse it.
+  const [lost, setLost] = useState(false);
   const key = useRef(newKey());
   const opened = useRef(present());
   const busy = useRef(false);
   const complete = action.args.every((arg) => args[arg.key] !== undefined);
   const wish = { device: device.id, action: action.key, args };
-  const expired = !given && now.value - opened.current > VALID_MS;
+  const expired = !given && !lost && now.value - opened.current > VALID_MS;
 
   useEffect(() => {
-    if (given || sending || expired || !complete) return undefined;
+    if (given || sending || lost || expired || !complete) return undefined;
     let over = false;
     const check = () =>
       post('/commands/prepare', wish).then(
@@ -57,11 +60,11 @@ function Confirm({ device, action, onClose }) {
       over = true;
       clearInterval(timer);
     };
-  }, [given, sending, expired, JSON.stringify(args)]);
+  }, [given, sending, lost, expired, JSON.stringify(args)]);
 
   const record = useFollowed(given);
   const matches = prepared && typed.trim() === prepared.confirm;
-  const ready = matches && complete && !prepared.refusal && isLive.value && !expired && !sending;
+  const ready = matches && complete && (lost || !prepared.refusal) && isLive.value && !expired && !sending;
 
   const give = async () => {
     if (busy.current || !ready) return;
@@ -74,7 +77,10 @@ function Confirm({ device, action, onClose }) {
     } catch (wrong) {
       const refused = wrong;
       if (refused.command) setGiven(refused.command);
-      else setProblem(refused);
+      else {
+        setProblem(refused);
+        setLost(refused.status === 0);
+      }
     } finally {
       busy.current = false;
       setSending(false);
@@ -109,7 +115,7 @@ function Confirm({ device, action, onClose }) {
     <${Dialog} title="${name(action.title)} — ${device.name}" onClose=${onClose} footer=${footer} testid="confirm">
       <form id="confirm-form" class="col" onSubmit=${onSubmit}>
         ${
-          !record &&
+          !record && !lost &&
           action.args.map((arg) => html`
           <${ArgField} key=${arg.key} arg=${arg} onChange=${(it) => setArgs({ ...args, [arg.key]: it })} />
         `)
