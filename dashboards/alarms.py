@@ -1,11 +1,13 @@
-"""Alarms: those that stand, their life, and acknowledging them. An acknowledgement names one occurrence."""
+"""Alarms: those that stand, their life, acknowledging and shelving them. An acknowledgement names one occurrence."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,7 +17,7 @@ from dashboards.origin import origin
 from dashboards.packed import json
 from dashboards.problems import Problem
 from dashboards.shape import encode
-from hub.hub import NotLive
+from hub.annunciator import MAX_SHELVED_S, NotLive
 from hub.model import Alarm, AlarmState, Severity
 from hub.rights import Right
 
@@ -28,6 +30,14 @@ _UNSEEN = (AlarmState.UNACKNOWLEDGED, AlarmState.RETURNED)
 AlarmId = Annotated[str, Path(max_length=64)]
 
 
+class Shelved(StrEnum):
+    """Whether those that are shelved are among them."""
+
+    NO = "no"
+    ALSO = "also"
+    ONLY = "only"
+
+
 class Which(BaseModel):
     """Of the standing alarms."""
 
@@ -37,6 +47,7 @@ class Which(BaseModel):
     state: AlarmState | None = None
     device: str = ""
     area: str = ""
+    shelved: Shelved = Shelved.NO
 
 
 class Page(BaseModel):
@@ -57,6 +68,17 @@ class Seen(BaseModel):
     note: str = Field("", max_length=500)
 
 
+class Aside(BaseModel):
+    """For how long an alarm calls nobody, and why."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"minutes": 60, "note": "the float switch is being changed"}]}
+    )
+
+    minutes: int = Field(ge=1, le=MAX_SHELVED_S // 60)
+    note: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+
+
 class AllSeen(Seen):
     """The occurrences that were on the screen."""
 
@@ -66,7 +88,11 @@ class AllSeen(Seen):
 
 
 async def alarms(request: Request, which: Annotated[Which, Query()]) -> Response:
-    """The alarms that stand: unacknowledged first, then by severity, then the newest. `counts`: all, by severity."""
+    """The alarms that stand: unacknowledged first, then by severity, then the newest. `counts`: all, by severity.
+
+    Those that are shelved call nobody and are not counted; `shelved=also` lists them as well, `only` nothing else. One
+    of them may be over: its `state` is `normal`.
+    """
     it, seen = desk(request), view(request)
     stand = standing(request)
     codes = it.house.sight.below(which.area) if which.area else None
@@ -74,12 +100,13 @@ async def alarms(request: Request, which: Annotated[Which, Query()]) -> Response
     found = [
         alarm
         for alarm in stand
-        if (which.severity is None or alarm.severity == which.severity)
+        if (which.shelved is Shelved.ALSO or (which.shelved is Shelved.ONLY) == (alarm.shelved is not None))
+        and (which.severity is None or alarm.severity == which.severity)
         and (which.state is None or alarm.state is which.state)
         and (not which.device or alarm.device == which.device)
         and (codes is None or (alarm.device in members and members[alarm.device].device.area in codes))
     ]
-    counts = [sum(alarm.severity == one for alarm in stand) for one in Severity]
+    counts = [sum(alarm.severity == one and alarm.shelved is None for alarm in stand) for one in Severity]
     told = [shape.alarm(alarm) for alarm in sorted(found, key=_order)]
     return json(encode({"alarms": told, "counts": counts}))
 
@@ -107,11 +134,28 @@ async def history(request: Request, page: Annotated[Page, Query()]) -> Response:
 
 async def acknowledge(request: Request, alarm_id: AlarmId, it: Seen) -> Response:
     """Somebody has seen this occurrence. 409 when it is over or has been raised anew: nothing is acknowledged then."""
-    live = occurrence(request, alarm_id)
-    if live is None:
-        raise NotLive(alarm_id)
-    need(request, Right.ACKNOWLEDGE, device(request, live.device))
+    _mine(request, alarm_id)
     after = await desk(request).house.acknowledge(alarm_id, caller(request).name, it.note.strip(), origin(request))
+    return json(encode(shape.alarm(after)))
+
+
+async def shelve(request: Request, alarm_id: AlarmId, it: Aside) -> Response:
+    """Put the alarm aside: it calls nobody for so many minutes, a day at most, and returns by itself.
+
+    This holds for its rule on its device: also when it is over and comes again. Shelving it again sets a new end.
+    409 when the occurrence is over.
+    """
+    _mine(request, alarm_id)
+    house = desk(request).house
+    until = house.clock.now() + timedelta(minutes=it.minutes)
+    after = await house.shelve(alarm_id, until, caller(request).name, it.note, origin(request))
+    return json(encode(shape.alarm(after)))
+
+
+async def unshelve(request: Request, alarm_id: AlarmId, it: Seen) -> Response:
+    """End a shelving before its time. What still stands is unacknowledged then, though somebody had seen it."""
+    _mine(request, alarm_id)
+    after = await desk(request).house.unshelve(alarm_id, caller(request).name, it.note.strip(), origin(request))
     return json(encode(shape.alarm(after)))
 
 
@@ -141,6 +185,14 @@ async def acknowledge_all(request: Request, it: AllSeen) -> Response:
         else:
             told["acknowledged"].append(shape.alarm(after))
     return json(encode(told))
+
+
+def _mine(request: Request, alarm_id: str) -> None:
+    """That this occurrence stands, and the caller may answer for it. Raises NotLive, Problem."""
+    live = occurrence(request, alarm_id)
+    if live is None:
+        raise NotLive(alarm_id)
+    need(request, Right.ACKNOWLEDGE, device(request, live.device))
 
 
 def _order(it: Alarm) -> tuple[bool, int, float]:

@@ -47,6 +47,8 @@ MAY_BE_NULL = {
         "quality",
         "received_at",
         "origin",
+        "shelved",
+        "until",
     ),
 }
 OF_ANY_KIND = ("value", "limit", "becomes", "last_good")  # number, bool, text, place or null, by the point's kind
@@ -121,10 +123,12 @@ _ALARM = {
     "acknowledged_at": None,
     "acknowledged_by": "",
     "count": 1,
+    "shelved": None,
     "say": {"zh-CN": "前池水位过高", "en": "Forebay level high"},
     "do": {"zh-CN": "检查机组是否已开", "en": "Check that the pumps run"},
     "facts": Map({"inlet.level": 3.31}),
 }
+_SHELVING = {"until": _TIME, "by": "wang.min", "note": "the float switch is being changed", "at": _TIME}
 _CHANGE = {
     "alarm": "9f3a51c0d2e4b687",
     "event": "raised",
@@ -135,6 +139,7 @@ _CHANGE = {
     "severity": 2,
     "by": "",
     "note": "",
+    "until": None,
     "say": _ALARM["say"],
     "facts": Map({"inlet.level": 3.31}),
 }
@@ -253,6 +258,8 @@ ANSWERS: dict[str, tuple[int, Any]] = {
     "GET /api/v1/alarms/history": (200, {"changes": [{"number": 4712, **_CHANGE}], "next": None}),
     "GET /api/v1/alarms/{alarm_id}": (200, {"alarm": _ALARM, "changes": [_CHANGE]}),
     "POST /api/v1/alarms/{alarm_id}/acknowledge": (200, {**_ALARM, "state": "acknowledged"}),
+    "POST /api/v1/alarms/{alarm_id}/shelve": (200, {**_ALARM, "shelved": _SHELVING}),
+    "POST /api/v1/alarms/{alarm_id}/unshelve": (200, _ALARM),
     "POST /api/v1/alarms/acknowledge": (
         200,
         {"acknowledged": [_ALARM], "not_live": [], "one_by_one": [], "not_yours": []},
@@ -325,6 +332,8 @@ PROBLEMS: dict[str, tuple[int, ...]] = {
     "GET /api/v1/alarms/history": (404, 503),
     "GET /api/v1/alarms/{alarm_id}": (404, 503),
     "POST /api/v1/alarms/{alarm_id}/acknowledge": (409, 503),
+    "POST /api/v1/alarms/{alarm_id}/shelve": (409, 503),
+    "POST /api/v1/alarms/{alarm_id}/unshelve": (409, 503),
     "POST /api/v1/alarms/acknowledge": (503,),
     "GET /api/v1/demo/faults": (404, 503),
     "POST /api/v1/demo/faults": (404, 503),

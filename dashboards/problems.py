@@ -15,9 +15,9 @@ from starlette.responses import Response
 
 from dashboards.live import MAX_VIEWERS, TooManyViewers
 from dashboards.shape import encode
+from hub.annunciator import NotLive
 from hub.guard import BadArgs
 from hub.historian.base import AskedTooMuch, HistoryUnavailable
-from hub.hub import NotLive
 from hub.ledger.trouble import LedgerUnavailable
 from hub.logs import request_id
 from hub.model import Words

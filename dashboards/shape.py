@@ -28,6 +28,7 @@ from hub.model import (
     Proof,
     Quality,
     Receipt,
+    Shelving,
     Title,
     Value,
     Words,
@@ -222,10 +223,15 @@ def alarm(it: Alarm) -> dict[str, Any]:
         "acknowledged_at": it.acknowledged_at,
         "acknowledged_by": it.acknowledged_by,
         "count": it.count,
+        "shelved": shelving(it.shelved),
         "say": title(it.say),
         "do": title(it.do),
         "facts": {key: value(fact) for key, fact in it.facts.items()},
     }
+
+
+def shelving(it: Shelving | None) -> dict[str, Any] | None:
+    return None if it is None else {"until": it.until, "by": it.by, "note": it.note, "at": it.at}
 
 
 def alarm_change(it: AlarmChange) -> dict[str, Any]:
@@ -239,6 +245,7 @@ def alarm_change(it: AlarmChange) -> dict[str, Any]:
         "severity": it.severity,
         "by": it.by,
         "note": it.note,
+        "until": it.until,
         "say": title(it.say),
         "facts": {key: value(fact) for key, fact in it.facts.items()},
     }

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from hub.model import Alarm, AlarmChange, AlarmEvent, AlarmState
+from hub.model import Alarm, AlarmChange, AlarmEvent, AlarmState, Shelving
 
 CHATTER_WINDOW_S = 60.0  # raised again so soon after it returned: the same occurrence, counted once more
 
@@ -15,11 +15,15 @@ _ACTIVE = (AlarmState.UNACKNOWLEDGED, AlarmState.ACKNOWLEDGED)
 
 
 class AlarmBook:
-    """Standing alarms by (device, rule): one live alarm for each by construction."""
+    """Standing alarms by (device, rule): one live alarm for each by construction.
+
+    What is shelved stays here when it is over, until its shelving is: the next occurrence is shelved as well.
+    """
 
     def __init__(self, changes: Iterable[AlarmChange] = ()) -> None:
         self._live: dict[tuple[str, str], Alarm] = {}
         self._by_id: dict[str, tuple[str, str]] = {}
+        self._shelved: dict[tuple[str, str], datetime] = {}
         for change in changes:
             self.apply(change)
 
@@ -45,6 +49,11 @@ class AlarmBook:
             return None
         return alarm.id if (at - alarm.returned_at).total_seconds() < CHATTER_WINDOW_S else None
 
+    def shelved_until(self, now: datetime) -> list[Alarm]:
+        """Those whose shelving is over at `now`."""
+        over = [place for place, until in self._shelved.items() if until <= now]
+        return [self._live[place] for place in over]
+
     def apply(self, change: AlarmChange) -> Alarm | None:
         """The alarm after `change`; None when the change does not concern a live occurrence (it is history)."""
         place = (change.device, change.rule)
@@ -53,13 +62,21 @@ class AlarmBook:
             after = _raised(before, change)
             if before is not None and before.id != after.id:
                 del self._by_id[before.id]
-        elif before is None or before.id != change.alarm:
+        elif before is None:
+            return None
+        elif change.event in (AlarmEvent.SHELVED, AlarmEvent.UNSHELVED):  # of the rule, whichever occurrence it is
+            after = replace(before, shelved=_shelving(change))
+        elif before.id != change.alarm:
             return None
         elif change.event is AlarmEvent.RETURNED:
             after = _returned(before, change)
         else:
             after = _acknowledged(before, change)
-        if after.state is AlarmState.NORMAL:
+        if after.shelved is None:
+            self._shelved.pop(place, None)
+        else:
+            self._shelved[place] = after.shelved.until
+        if after.state is AlarmState.NORMAL and after.shelved is None:
             self._live.pop(place, None)
             self._by_id.pop(after.id, None)
         else:
@@ -82,17 +99,24 @@ def _raised(before: Alarm | None, change: AlarmChange) -> Alarm:
         do=change.do,
         facts=change.facts,
         count=before.count + 1 if again and before is not None else 1,
+        shelved=None if before is None else before.shelved,
     )
 
 
+def _shelving(change: AlarmChange) -> Shelving | None:
+    if change.event is AlarmEvent.UNSHELVED or change.until is None:
+        return None
+    return Shelving(change.until, change.by, change.note, change.at)
+
+
 def _returned(before: Alarm, change: AlarmChange) -> Alarm:
-    acknowledged = before.state is AlarmState.ACKNOWLEDGED
-    state = AlarmState.NORMAL if acknowledged else AlarmState.RETURNED
+    seen = before.state in (AlarmState.ACKNOWLEDGED, AlarmState.NORMAL)
+    state = AlarmState.NORMAL if seen else AlarmState.RETURNED
     return replace(before, state=state, returned_at=change.at)
 
 
 def _acknowledged(before: Alarm, change: AlarmChange) -> Alarm:
-    if before.state is AlarmState.ACKNOWLEDGED:
+    if before.state in (AlarmState.ACKNOWLEDGED, AlarmState.NORMAL):
         return before  # who was first stays the one who did
     over = before.state is AlarmState.RETURNED
     state = AlarmState.NORMAL if over else AlarmState.ACKNOWLEDGED

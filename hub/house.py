@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -353,7 +354,15 @@ class House:
 
     async def acknowledge(self, alarm: str, by: str, note: str = "", origin: Origin | None = None) -> Alarm:
         """Raises NotLive, LedgerUnavailable."""
-        return await self.hub.acknowledge(alarm, by, note, origin)
+        return await self.hub.alarms.acknowledge(alarm, by, note, origin)
+
+    async def shelve(self, alarm: str, until: datetime, by: str, note: str, origin: Origin | None = None) -> Alarm:
+        """Raises NotLive, ValueError, LedgerUnavailable."""
+        return await self.hub.alarms.shelve(alarm, until, by, note, origin)
+
+    async def unshelve(self, alarm: str, by: str, note: str = "", origin: Origin | None = None) -> Alarm:
+        """Raises NotLive, LedgerUnavailable."""
+        return await self.hub.alarms.unshelve(alarm, by, note, origin)
 
     async def prepare(self, ask: Request) -> Prepared:
         """What the request would do. Raises LookupError, BadArgs."""

@@ -17,23 +17,20 @@ from math import inf, nan
 from typing import Any, Protocol
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from hub.alarms import AlarmBook
+from hub.annunciator import Annunciator
 from hub.clock import Clock
 from hub.contract import Finding, Hold, Judgement, Watcher
 from hub.hand import NUMBERS, Hand, woken
 from hub.model import (
     Alarm,
     AlarmChange,
-    AlarmEvent,
-    AlarmState,
     Area,
     CommandRecord,
     Device,
     Kind,
     Nameplate,
-    Origin,
     Point,
     Position,
     Quality,
@@ -68,10 +65,6 @@ class History(Protocol):
     def offer(self, at_us: int, series: Iterable[int], values: list[Any], qualities: Iterable[int]) -> None: ...
 
 
-class NotLive(LookupError):
-    """The alarm occurrence is over, superseded, or never was."""
-
-
 class Puzzle(Struct, frozen=True):
     """Bytes that could not be read: from where, when, and why not."""
 
@@ -104,7 +97,6 @@ class Hub:
         self.members: dict[str, Member] = {}
         self.areas: dict[str, Area] = {}
         self.changes = 0  # of who is here: devices that came, went or are described otherwise
-        self.book = AlarmBook()
         self.puzzles: deque[Puzzle] = deque(maxlen=MAX_PUZZLES)
         self.counts = {"readings": 0, "late": 0, "unknown_point": 0, "unknown_device": 0, "puzzles": 0}
         self.on_ask: Callable[[Finding], None] = lambda finding: None  # set by dispatch: a rule asks for a command
@@ -113,11 +105,19 @@ class Hub:
         self.ids: Callable[[], str] = lambda: secrets.token_hex(8)
         self._history = history
         self.outbox = Outbox(ledger)
+        self.alarms = Annunciator(
+            clock, self.outbox, lambda: self.ids(), self._tell_alarm, lambda finding: self.on_ask(finding)
+        )
         self._judgement = judgement
         self._watchers: list[Watcher] = []
         self._by_address: dict[str, Device] = {}
         self._clock_seen = clock.now(), clock.monotonic()
         self._silences: list[tuple[float, str]] = []  # heap of (monotonic time to look, device)
+
+    @property
+    def book(self) -> AlarmBook:
+        """The alarms that stand."""
+        return self.alarms.book
 
     # ---- who is in the house --------------------------------------------------------------------------------------
 
@@ -171,7 +171,7 @@ class Hub:
         self._judgement.unbind(device)
         for alarm in self.book.standing():
             if alarm.device == device:
-                self._end(alarm, DEVICE_GONE)
+                self.alarms.end(alarm, DEVICE_GONE)
         for watcher in self._watchers:
             guarded(WATCHER, watcher.devices)
 
@@ -188,14 +188,14 @@ class Hub:
 
         Their rules do not announce them again. What no rule can ever end is over now.
         """
-        self.book = AlarmBook(changes)
+        self.alarms.restore(changes)
         self._judgement.restore((a for a in self.book.standing() if a.returned_at is None), holds)
         orphans = set(self._judgement.orphans())
         for alarm in self.book.standing():
             if alarm.device not in self.members:
-                self._end(alarm, DEVICE_GONE)
+                self.alarms.end(alarm, DEVICE_GONE)
             elif (alarm.device, alarm.rule) in orphans:
-                self._end(alarm, RULE_GONE)
+                self.alarms.end(alarm, RULE_GONE)
 
     # ---- the door in ----------------------------------------------------------------------------------------------
 
@@ -330,7 +330,7 @@ class Hub:
             self._look_at_clock(self.clock.now(), self.clock.monotonic())
         if tokens:
             for finding in self._judgement.step(tokens, at):
-                self._found(finding)
+                self.alarms.found(finding)
         if member.awaited:
             self.on_proof(member)
         if changed:
@@ -362,7 +362,8 @@ class Hub:
                 self._look_for_silence(member, monotonic, now)
         self._look_at_clock(now, monotonic)
         for finding in self._judgement.tick(now):
-            self._found(finding)
+            self.alarms.found(finding)
+        self.alarms.tick(now)
         self.outbox.flush()
 
     def _look_at_clock(self, now: datetime, monotonic: float) -> None:
@@ -399,83 +400,6 @@ class Hub:
             heapq.heappush(self._silences, (due, member.device.id))
         member.check_at = due
 
-    # ---- alarms ---------------------------------------------------------------------------------------------------
-
-    def _found(self, finding: Finding) -> None:
-        active = self.book.active(finding.device, finding.rule)
-        if (finding.event is AlarmEvent.RAISED) == active:
-            return  # it stands already, or has already gone
-        standing = self.book.of(finding.device, finding.rule)
-        raised = finding.event is AlarmEvent.RAISED
-        if raised:
-            alarm = self.book.same_occurrence(finding.device, finding.rule, finding.at) or self.ids()
-        else:
-            assert standing is not None
-            alarm = standing.id
-            finding = replace(finding, say=standing.say)  # its values now would contradict the sentence
-        self._change_alarm(
-            AlarmChange(
-                alarm=alarm,
-                event=finding.event,
-                device=finding.device,
-                rule=finding.rule,
-                at=finding.at,
-                since=finding.since,
-                severity=finding.severity,
-                say=finding.say,
-                do=finding.do,
-                facts=finding.facts,
-            )
-        )
-        if raised and finding.asks:
-            self.on_ask(finding)
-
-    def _end(self, alarm: Alarm, note: str) -> None:
-        """What raised this alarm is no more: it has returned, and waits to be acknowledged if it was not."""
-        if alarm.returned_at is None:
-            it = AlarmChange(alarm.id, AlarmEvent.RETURNED, alarm.device, alarm.rule, self.clock.now(), alarm.since)
-            self._change_alarm(replace(it, severity=alarm.severity, say=alarm.say, note=note))
-
-    def _change_alarm(self, change: AlarmChange) -> None:
-        """Rules do not wait for the disk: an alarm that cannot be written is shown all the same, and written later."""
-        self.outbox.put(change)
-        self._apply(change)
-
-    def _apply(self, change: AlarmChange) -> Alarm | None:
-        alarm = self.book.apply(change)
-        if alarm is not None:
-            for watcher in self._watchers:
-                guarded(WATCHER, watcher.alarm, alarm)
-        return alarm
-
-    async def acknowledge(self, alarm: str, by: str, note: str = "", origin: Origin | None = None) -> Alarm:
-        """Somebody has seen this occurrence: on the disk first, shown then. Who was first stays the one who did.
-
-        Raises NotLive, LedgerUnavailable.
-        """
-        live = self.book.occurrence(alarm)
-        if live is None:
-            raise NotLive(alarm)
-        if live.state is AlarmState.ACKNOWLEDGED:
-            return live
-        change = AlarmChange(
-            alarm=alarm,
-            event=AlarmEvent.ACKNOWLEDGED,
-            device=live.device,
-            rule=live.rule,
-            at=self.clock.now(),
-            since=live.since,
-            severity=live.severity,
-            by=by,
-            note=note,
-            origin=origin,
-        )
-        await self.outbox.now(change)
-        now = self.book.occurrence(alarm)
-        if now is not None and now.count != live.count:
-            return now  # it came back while this was written: what was acknowledged was the time before
-        return self._apply(change) or live
-
     # ---- watchers and puzzles -------------------------------------------------------------------------------------
 
     def watch(self, watcher: Watcher) -> Callable[[], None]:
@@ -486,6 +410,10 @@ class Hub:
             self._watchers = [it for it in self._watchers if it is not watcher]
 
         return unwatch
+
+    def _tell_alarm(self, alarm: Alarm) -> None:
+        for watcher in self._watchers:
+            guarded(WATCHER, watcher.alarm, alarm)
 
     def tell(self, record: CommandRecord) -> None:
         """A command has a new receipt."""

@@ -292,6 +292,8 @@ class AlarmEvent(StrEnum):
     RAISED = "raised"
     RETURNED = "returned"
     ACKNOWLEDGED = "acknowledged"
+    SHELVED = "shelved"
+    UNSHELVED = "unshelved"
 
 
 class AlarmState(StrEnum):
@@ -318,7 +320,17 @@ class AlarmChange(Struct, frozen=True):
     say: Title = field(default_factory=dict)
     do: Title = field(default_factory=dict)  # what staff must do
     facts: Mapping[str, Any] = field(default_factory=dict)  # point -> value at that moment
-    origin: Origin | None = None  # of an acknowledgement: where from; None before origins were written
+    origin: Origin | None = None  # of what a person said: where from; None before origins were written
+    until: datetime | None = None  # of a shelving: when it ends by itself
+
+
+class Shelving(Struct, frozen=True):
+    """Somebody has put a rule on a device aside, for a time and for a reason: it calls nobody."""
+
+    until: datetime
+    by: str
+    note: str
+    at: datetime
 
 
 class Alarm(Struct, frozen=True):
@@ -338,3 +350,4 @@ class Alarm(Struct, frozen=True):
     acknowledged_at: datetime | None = None
     acknowledged_by: str = ""
     count: int = 1  # how often it came back within one occurrence
+    shelved: Shelving | None = None  # its state goes on underneath, and may be NORMAL

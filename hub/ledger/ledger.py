@@ -245,9 +245,10 @@ def _all_of(query: Select[Any]) -> Callable[[Connection], list[Entry]]:
     return lambda connection: [Entry(*row) for row in connection.execute(query)]
 
 
-def _standing() -> Select[Any]:
+def _standing() -> Any:
     """The occurrences that stand: of each device and rule the last one raised, unless it has both returned and been
-    acknowledged since. An older one is superseded, whatever became of it (as in hub/alarms.py).
+    acknowledged since. An older one is superseded, whatever became of it (as in hub/alarms.py). Of a device and rule
+    that are shelved: the last one in any case, and the one that was shelved.
 
     From the entries alone, by an index that holds nothing but raises: a table of standing alarms could drift from them.
     """
@@ -274,7 +275,30 @@ def _standing() -> Select[Any]:
         )
 
     ended = since(AlarmEvent.RETURNED) & since(AlarmEvent.ACKNOWLEDGED)
-    return select(standing.c.subject).where(standing.c.seq.in_(last), ~ended)
+    shelved = _shelved()
+    aside = (
+        select(shelved.c.seq).where(shelved.c.device == standing.c.device, shelved.c.topic == standing.c.topic).exists()
+    )
+    stand = select(standing.c.subject).where(standing.c.seq.in_(last), ~ended | aside)
+    return stand.union(select(shelved.c.subject))
+
+
+def _shelved() -> Any:
+    """The shelvings that nothing has ended yet: (seq, device, topic, subject)."""
+    shelved, ended = entry.alias("shelved"), entry.alias("unshelved")
+    over = (
+        select(ended.c.seq)
+        .where(
+            ended.c.kind == word(ALARM),
+            ended.c.device == shelved.c.device,
+            ended.c.topic == shelved.c.topic,
+            ended.c.step == word(AlarmEvent.UNSHELVED.value),
+            ended.c.seq > shelved.c.seq,
+        )
+        .exists()
+    )
+    columns = (shelved.c.seq, shelved.c.device, shelved.c.topic, shelved.c.subject)
+    return select(*columns).where(shelved.c.step == word(AlarmEvent.SHELVED.value), ~over).cte("aside")
 
 
 def _receipts(connection: Connection, commands: list[str]) -> defaultdict[str, list[Receipt]]:

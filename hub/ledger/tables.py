@@ -86,6 +86,7 @@ _HAS_KEY = and_(_IS_COMMAND, entry.c.key != word(""))
 # Only alarms are raised and only receipts are sent; naming the kind as well would draw SQLite to a longer index.
 _IS_SENT = entry.c.step == word("sent")
 _IS_RAISED = entry.c.step == word("raised")
+_IS_SHELVED = entry.c.step == word("shelved")
 
 Index("ix_entry_kind_seq", entry.c.kind, entry.c.seq)
 Index("ix_entry_device", entry.c.kind, entry.c.device, entry.c.seq)
@@ -99,6 +100,15 @@ Index(
     entry.c.step,
     sqlite_where=_IS_RAISED,
     postgresql_where=_IS_RAISED,
+)
+Index(
+    "ix_entry_shelved",
+    entry.c.device,
+    entry.c.topic,
+    entry.c.seq,
+    entry.c.subject,
+    sqlite_where=_IS_SHELVED,
+    postgresql_where=_IS_SHELVED,
 )
 Index("uq_entry_command", entry.c.subject, unique=True, sqlite_where=_IS_COMMAND, postgresql_where=_IS_COMMAND)
 Index("uq_entry_key", entry.c.by, entry.c.key, unique=True, sqlite_where=_HAS_KEY, postgresql_where=_HAS_KEY)

@@ -122,3 +122,60 @@ async def test_pages_of_history_stay_in_step_while_new_changes_come(here: County
         mine = (await browser.get(f"{V1}/alarms/history?device=ps-00001")).json()["changes"]
         assert {it["device"] for it in mine} == {"ps-00001"}
         assert (await browser.get(f"{V1}/alarms/history?device=nothing")).status_code == 404
+
+
+async def test_a_shelved_alarm_calls_nobody_and_is_found_where_it_was_put(here: County):
+    alarm, other = here.raise_alarm("ps-00000", severity=2), here.raise_alarm("ps-00001", severity=4)
+    async with here.browser() as browser:
+        shelve = f"{V1}/alarms/{alarm.id}/shelve"
+        after = (await browser.post(shelve, json={"minutes": 60, "note": " the float is stuck "})).json()
+        assert after["state"] == "unacknowledged"
+        aside = after["shelved"]
+        assert (aside["by"], aside["note"]) == ("water_operator", "the float is stuck")
+        for query, wanted in (("", [other]), ("?shelved=also", [alarm, other]), ("?shelved=only", [alarm])):
+            told = (await browser.get(f"{V1}/alarms{query}")).json()
+            assert [it["id"] for it in told["alarms"]] == [it.id for it in wanted], query
+            assert told["counts"] == [0, 0, 0, 1]
+        snapshot = (await browser.get(f"{V1}/snapshot")).json()
+        assert {it["id"]: it["shelved"] for it in snapshot["alarms"]} == {alarm.id: aside, other.id: None}
+        life = (await browser.get(f"{V1}/alarms/{alarm.id}")).json()
+        assert (life["changes"][-1]["event"], life["changes"][-1]["until"]) == ("shelved", aside["until"])
+        back = (await browser.post(f"{V1}/alarms/{alarm.id}/unshelve", json={})).json()
+        assert (back["state"], back["shelved"]) == ("unacknowledged", None)
+        assert (await browser.get(f"{V1}/alarms")).json()["counts"] == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"minutes": 0, "note": "why"},
+        {"minutes": 1441, "note": "why"},
+        {"minutes": 60, "note": "  "},
+        {"minutes": 60},
+        {"note": "why"},
+        {"minutes": 60, "note": "x" * 501},
+    ],
+)
+async def test_a_shelving_without_a_reason_or_an_end_within_a_day_is_refused(here: County, wish: dict[str, object]):
+    alarm = here.raise_alarm("ps-00000")
+    async with here.browser() as browser:
+        assert (await browser.post(f"{V1}/alarms/{alarm.id}/shelve", json=wish)).status_code == 422
+        assert len((await browser.get(f"{V1}/alarms")).json()["alarms"]) == 1
+
+
+async def test_what_is_over_cannot_be_shelved_any_more(here: County):
+    async with here.browser() as browser:
+        for way, body in (("shelve", {"minutes": 5, "note": "why"}), ("unshelve", {})):
+            answer = await browser.post(f"{V1}/alarms/nothing/{way}", json=body)
+            assert (answer.status_code, answer.json()["code"]) == (409, "alarm_not_live")
+
+
+@pytest.mark.parametrize("role", ["viewer", "auditor", "dispatcher"])
+async def test_who_may_not_acknowledge_may_not_shelve(here: County, role: str):
+    alarm = here.raise_alarm("ps-00000")
+    async with here.browser(role) as browser:
+        for way, body in (("shelve", {"minutes": 5, "note": "why"}), ("unshelve", {})):
+            assert (await browser.post(f"{V1}/alarms/{alarm.id}/{way}", json=body)).status_code == 403
+    now = here.house.hub.book.occurrence(alarm.id)
+    assert now is not None
+    assert now.shelved is None

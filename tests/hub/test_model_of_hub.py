@@ -106,7 +106,7 @@ class HubMachine(RuleBasedStateMachine):
     @rule(by=st.sampled_from(["wang.min", "li.na"]))
     def somebody_acknowledges(self, by: str) -> None:
         (alarm,) = self.hub.book.standing()
-        acknowledging = self.hub.acknowledge(alarm.id, by)
+        acknowledging = self.hub.alarms.acknowledge(alarm.id, by)
         try:
             acknowledging.send(None)
         except StopIteration:

@@ -45,12 +45,12 @@ async def test_an_acknowledgement_is_written_or_refused_and_never_kept(house: Ho
     house.poll(level=3.5)
     alarm = house.hub.book.of(STATION.id, Limit.RULE)
     with pytest.raises(LedgerUnavailable, match="1 entries wait"):
-        await house.hub.acknowledge(alarm.id, "wang.min")
+        await house.hub.alarms.acknowledge(alarm.id, "wang.min")
     house.pen.full = False
     house.hub.tick()
     assert await events(house) == [RAISED]
     assert house.hub.book.occurrence(alarm.id).state is AlarmState.UNACKNOWLEDGED
-    await house.hub.acknowledge(alarm.id, "wang.min")
+    await house.hub.alarms.acknowledge(alarm.id, "wang.min")
     assert await events(house) == [RAISED, ACKNOWLEDGED]
 
 

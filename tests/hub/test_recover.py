@@ -138,7 +138,7 @@ async def test_alarms_that_stood_stand_after_the_restart_and_are_not_announced_a
 async def test_an_acknowledgement_survives_the_restart(first: House, tmp_path: Path):
     first.poll(level=4.0)
     (alarm,) = first.hub.book.standing()
-    await first.hub.acknowledge(alarm.id, "wang.min", "on my way")
+    await first.hub.alarms.acknowledge(alarm.id, "wang.min", "on my way")
     house = await first.die(tmp_path)
     house.hub.restore(await house.ledger.standing_alarm_changes())
     (after,) = house.hub.book.standing()

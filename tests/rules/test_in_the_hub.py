@@ -154,7 +154,7 @@ async def test_after_a_restart_nothing_is_announced_twice_and_everything_still_e
         await before.run(120, {**CALM, "inlet.level": 4.2})
         if acknowledge:
             for alarm in before.hub.book.standing():
-                await before.hub.acknowledge(alarm.id, "wang.min")
+                await before.hub.alarms.acknowledge(alarm.id, "wang.min")
         after = Station(before.ledger)
         assert after.standing() == before.standing()
         count = len(after.told())

@@ -1,13 +1,14 @@
 /** One alarm: what it is, what to do about it, and its life so far. */
 import { html, phone, setQuery } from './core.js';
 import { get } from './api.js';
+import { Shelf, Shelved } from './shelf.js';
 import { deviceOf, isUnseen } from './store.js';
 import { now } from './time.js';
 import { Failed, Icon, Level, Loading, useAsked } from './ui.js';
 import { T, fully, name, show, span, toMs, unit, when } from './words.js';
 
-/** @param {{alarm: any, off: string, onAcknowledge: () => void}} props */
-export function AlarmDetail({ alarm, off, onAcknowledge }) {
+/** @param {{alarm: any, off: string, onAcknowledge: () => void, onMoved: () => void}} props */
+export function AlarmDetail({ alarm, off, onAcknowledge, onMoved }) {
   const device = deviceOf(alarm.device);
   const advice = name(alarm.do);
   const over = alarm.state === 'returned';
@@ -32,12 +33,14 @@ export function AlarmDetail({ alarm, off, onAcknowledge }) {
         ${alarm.acknowledged_by && ` · ${alarm.acknowledged_by} ${when(alarm.acknowledged_at, 'minute')}`}</dd>
       ${alarm.count > 1 && html`<dt>${T('alarm.count')}</dt><dd>${T('alarm.count.text', { n: alarm.count })}</dd>`}
     </dl>
+    ${alarm.shelved && html`<${Shelved} shelved=${alarm.shelved} />`}
     ${advice && html`<h3>${T('alarm.do')}</h3><${Advice} text=${advice} />`}
     <div class="row wrap no-print">
       <button type="button" class="button primary" data-testid="ack" disabled=${!isUnseen(alarm) || Boolean(off)}
         title=${off || null} onClick=${onAcknowledge}>${T(isUnseen(alarm) ? 'alarm.ack' : 'alarm.acked')}</button>
       <a class="button" href="/station/${alarm.device}">${T('alarm.go')}</a>
     </div>
+    <${Shelf} key=${alarm.id} alarm=${alarm} off=${off} onMoved=${onMoved} />
     <h3>${T('alarm.life')}</h3>
     <${Life} alarm=${alarm} />
   `;
@@ -52,17 +55,21 @@ function Advice({ text }) {
   return html`<div class="advice">${parts.map((it) => html`<p>${it.trim()}</p>`)}</div>`;
 }
 
+/** What happened, and of a shelving until when. @param {any} change */
+export const told = (change) =>
+  T(`alarm.event.${change.event}`, { who: change.by, until: change.until && when(change.until, 'minute') });
+
 /** @param {{alarm: any}} props */
 function Life({ alarm }) {
   const { data, problem, loading, retry } = useAsked(
     () => get(`/alarms/${alarm.id}`),
-    `${alarm.id} ${alarm.state} ${alarm.count}`);
+    `${alarm.id} ${alarm.state} ${alarm.count} ${alarm.shelved?.until}`);
   if (loading) return html`<${Loading} rows=${2} height=${24} />`;
   if (problem) return html`<${Failed} problem=${problem} retry=${retry} />`;
   return html`
     <ol class="history">${data.changes.map((it, n) => html`
       <li key=${n}><span class="number small muted nowrap">${when(it.at)}</span>
-        <span class="grow">${T(`alarm.event.${it.event}`, { who: it.by })}${it.note && `: ${it.note}`}</span></li>
+        <span class="grow">${told(it)}${it.note && `: ${it.note}`}</span></li>
     `)}</ol>
   `;
 }

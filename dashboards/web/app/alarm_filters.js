@@ -1,14 +1,17 @@
 /** What of the alarms is shown: which state, level and town; of their history, which station. It is in the address. */
 import { html, query, setQuery } from './core.js';
 import { townOf } from './station.js';
-import { areas, deviceOf, devices, isUnseen, standing } from './store.js';
+import { areas, deviceOf, devices, isUnseen, shelved, standing } from './store.js';
 import { Segments } from './ui.js';
 import { T } from './words.js';
 
-const STATES = ['standing', 'unseen', 'active', 'history'];
+const STATES = ['standing', 'unseen', 'active', 'shelved', 'history'];
 
 /** Which of STATES is shown. */
 export const stateNow = () => (STATES.includes(query('state')) ? query('state') : 'standing');
+
+/** Of which alarms the list is. */
+export const listed = () => (stateNow() === 'shelved' ? shelved : standing).value;
 
 /** Whether it is to be shown. @param {any} alarm */
 export function isWanted(alarm) {
@@ -25,16 +28,21 @@ export function isWanted(alarm) {
 
 /** Why the list is empty: nothing is wrong, or nothing is what was asked for. */
 export function whyEmpty() {
-  if (standing.value.length && (query('p') || query('town'))) return T('alarms.nothing');
+  if (listed().length && (query('p') || query('town'))) return T('alarms.nothing');
   if (stateNow() === 'unseen') return T('alarms.calm');
+  if (stateNow() === 'shelved') return T('alarms.none_shelved');
   return T(standing.value.length ? 'alarms.nothing' : 'alarms.none');
 }
+
+/** @param {string} state */
+const label = (state) =>
+  T(`alarms.${state}`) + (state === 'shelved' && shelved.value.length ? ` ${shelved.value.length}` : '');
 
 export function AlarmFilters() {
   const state = stateNow();
   const change = (told) => setQuery({ ...told, id: '' });
   return html`
-    <${Segments} label=${T('alarms.state')} value=${state} options=${STATES.map((it) => [it, T(`alarms.${it}`)])}
+    <${Segments} label=${T('alarms.state')} value=${state} options=${STATES.map((it) => [it, label(it)])}
       onChange=${(it) => change({ state: it === 'standing' ? '' : it })} />
     ${state === 'history' ? html`<${StationFilter} />` : html`<${StandingFilters} change=${change} />`}
   `;

@@ -1,5 +1,6 @@
 /** What alarms were: every change of every alarm, newest first, page by page. Nothing ever leaves this list. */
 import { html, query, useEffect, useState } from './core.js';
+import { told } from './alarm_detail.js';
 import { get } from './api.js';
 import { alarms, deviceOf } from './store.js';
 import { Empty, Failed, Level, Loading } from './ui.js';
@@ -15,7 +16,8 @@ const ask = (device, before) =>
   );
 
 /** What stands, in a word that changes when any alarm does. @param {Map<string, any>} all */
-const signature = (all) => [...all.values()].map((it) => `${it.id} ${it.state} ${it.count}`).join();
+const signature = (all) =>
+  [...all.values()].map((it) => `${it.id} ${it.state} ${it.count} ${it.shelved?.until}`).join();
 
 /** What has been fetched of it, and ways to fetch the newest and what was earlier. @param {string} device */
 function usePages(device) {
@@ -91,7 +93,7 @@ function Change({ change }) {
       <td class="nowrap"><a href="/station/${change.device}">${device?.name || change.device}</a></td>
       <td class="message">${name(change.say)}</td>
       <td class="number nowrap right">${point ? `${show(point, value)} ${unit(point.unit)}` : ''}</td>
-      <td>${T(`alarm.event.${change.event}`, { who: change.by })}${change.note && `: ${change.note}`}</td>
+      <td>${told(change)}${change.note && `: ${change.note}`}</td>
     </tr>
   `;
 }

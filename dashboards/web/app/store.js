@@ -73,17 +73,22 @@ export const isUnseen = (alarm) => UNSEEN.includes(alarm.state);
 const byUrgency = (a, b) =>
   Number(isUnseen(b)) - Number(isUnseen(a)) || a.severity - b.severity || b.raised_at.localeCompare(a.raised_at);
 
-export const standing = computed(() => [...alarms.value.values()].sort(byUrgency));
+const calling = computed(() => [...alarms.value.values()].filter((it) => !it.shelved));
+export const standing = computed(() => [...calling.value].sort(byUrgency));
+/** What somebody has put aside for a time; one of them may be normal. The next to return comes first. */
+export const shelved = computed(() =>
+  [...alarms.value.values()].filter((it) => it.shelved).sort((a, b) => a.shelved.until.localeCompare(b.shelved.until)),
+);
 export const unseen = computed(() => standing.value.filter(isUnseen));
 /** How many stand, by severity: [_, urgent, high, medium, low]. */
 export const counts = computed(() => {
   const told = [0, 0, 0, 0, 0];
-  for (const alarm of alarms.value.values()) told[alarm.severity] += 1;
+  for (const alarm of calling.value) told[alarm.severity] += 1;
   return told;
 });
 const worst = computed(() => {
   const told = new Map();
-  for (const it of alarms.value.values()) {
+  for (const it of calling.value) {
     if (it.state !== 'returned') told.set(it.device, Math.min(it.severity, told.get(it.device) ?? 9));
   }
   return told;
@@ -168,7 +173,7 @@ function apply(told) {
     if (kind === 'f:' && device) device.state.value = { ...device.state.peek(), at_ms: value };
     if (kind === 'a:') {
       if (newAlarms === alarms.value) newAlarms = new Map(newAlarms);
-      if (value.state === 'normal') newAlarms.delete(id);
+      if (value.state === 'normal' && !value.shelved) newAlarms.delete(id);
       else newAlarms.set(id, value);
     }
     if (kind === 'c:') newCommands = new Map(newCommands).set(id, value);

@@ -15,6 +15,7 @@ from hub.model import AlarmEvent, Device, Stage
 from .samples import at, change, command, receipt
 
 OLD_ALARMS = 100_000
+LIFE = (AlarmEvent.RAISED, AlarmEvent.RETURNED, AlarmEvent.ACKNOWLEDGED)
 STEP = 1000  # of SQLite's own instructions, in which work is counted: a clock would measure the machine
 
 
@@ -42,11 +43,16 @@ async def test_a_restart_with_many_old_alarms_is_little_work(url: str, work: lis
         for n in range(start, start + 2000):
             device = f"device-{n % 5000}"
             alarm = f"{n * 2654435761 % 2**32:08x}-{n}"  # in no order, as ids are
-            ledger.append(*(replace(change(alarm, it, n, device=device), rule="old") for it in AlarmEvent))
+            ledger.append(*(replace(change(alarm, it, n, device=device), rule="old") for it in LIFE))
             if n % 4 == 0:
                 ledger.append(command(alarm, n), receipt(alarm, Stage.SENT, n), receipt(alarm, Stage.CONFIRMED, n))
+        aside = change(alarm, AlarmEvent.SHELVED, start, device=device)
+        aside = replace(aside, rule="old", until=at(start + 60))
+        ledger.append(aside, replace(aside, event=AlarmEvent.UNSHELVED))
         await ledger.append(Note("hub", at(start)))
     await ledger.append(*(change(f"standing-{n}", device=f"device-{n}") for n in range(150)))
+    aside = [change(f"standing-{n}", AlarmEvent.SHELVED, 0, device=f"device-{n}") for n in range(10)]
+    await ledger.append(*(replace(it, until=at(3600)) for it in aside))
     await ledger.append(*(command(f"open-{n}") for n in range(30)))
     await ledger.close()
 
@@ -56,6 +62,7 @@ async def test_a_restart_with_many_old_alarms_is_little_work(url: str, work: lis
     commands = await ledger.open_commands()
     assert 0 < work[0] < 3000, "1,500 when this was written; to make them all took 30,000"
     assert (len(book.standing()), len(commands)) == (150, 30)
+    assert len(book.shelved_until(at(3600))) == 10
 
     work[0] = 0
     assert await ledger.count_sent("pump-7", "pump1.start", at(OLD_ALARMS - 3600)) == 900

@@ -2,11 +2,11 @@
 import { html, query, setQuery, useEffect, useRef, useState } from '../core.js';
 import { post } from '../api.js';
 import { AlarmDetail } from '../alarm_detail.js';
-import { AlarmFilters, isWanted, stateNow, whyEmpty } from '../alarm_filters.js';
+import { AlarmFilters, isWanted, listed, stateNow, whyEmpty } from '../alarm_filters.js';
 import { AlarmHistory } from '../alarm_history.js';
 import { arrow, useKeys } from '../keys.js';
 import { whyNoAcknowledge } from '../rights.js';
-import { deviceOf, isUnseen, loaded, snapshot, standing } from '../store.js';
+import { deviceOf, isUnseen, loaded, snapshot } from '../store.js';
 import { Empty, Failed, Icon, Level, Loading } from '../ui.js';
 import { NOTHING, T, name, show, unit, when } from '../words.js';
 
@@ -16,7 +16,7 @@ const AT_ONCE = 100;
 function useSteadyOrder() {
   const held = useRef(false);
   const [order, setOrder] = useState(/** @type {string[]} */ ([]));
-  const wanted = standing.value.filter(isWanted);
+  const wanted = listed().filter(isWanted);
   const ids = wanted.map((it) => it.id);
   const known = new Set(order);
   const fresh = ids.filter((it) => !known.has(it)).length;
@@ -32,7 +32,7 @@ function useSteadyOrder() {
 export function Alarms() {
   if (loaded.value === 'empty') return html`<${Loading} rows=${8} height=${36} />`;
   if (loaded.value !== 'full') return html`<${Failed} problem=${loaded.value} retry=${snapshot} />`;
-  if (stateNow() !== 'history') return html`<${Standing} />`;
+  if (stateNow() !== 'history') return html`<${Standing} key=${stateNow()} />`;
   return html`
     <div class="page-head"><h1>${T('alarms.title')}</h1><${AlarmFilters} /></div>
     <${AlarmHistory} />
@@ -45,15 +45,18 @@ function Standing() {
   const list = useRef(/** @type {HTMLElement | null} */ (null));
   const chosen = rows.find((it) => it.id === query('id')) || null;
   const off = whyNoAcknowledge();
-  const bulk = rows.filter((it) => isUnseen(it) && it.severity >= 3).slice(0, AT_ONCE);
+  const bulk = rows.filter((it) => isUnseen(it) && !it.shelved && it.severity >= 3).slice(0, AT_ONCE);
 
+  /** It leaves this list; the one after it is chosen. @param {any} alarm */
+  const goOn = (alarm) => {
+    const at = rows.indexOf(alarm);
+    setQuery({ id: (rows[at + 1] || rows[at - 1])?.id });
+  };
   const acknowledge = (alarm) => {
     if (!alarm || !isUnseen(alarm) || off) return;
     setProblem(null);
-    const at = rows.indexOf(alarm);
-    const next = rows[at + 1] || rows[at - 1];
-    const goOn = () => alarm.state === 'returned' && setQuery({ id: next?.id }); // it is over, and leaves the list
-    post(`/alarms/${alarm.id}/acknowledge`, { note: '' }).then(goOn, setProblem);
+    const over = alarm.state === 'returned' && !alarm.shelved;
+    post(`/alarms/${alarm.id}/acknowledge`, { note: '' }).then(() => over && goOn(alarm), setProblem);
   };
   const acknowledgeAll = () => {
     setProblem(null);
@@ -103,7 +106,7 @@ function Standing() {
         ${
           chosen
             ? html`<${AlarmDetail} key=${chosen.id} alarm=${chosen} off=${off}
-              onAcknowledge=${() => acknowledge(chosen)} />`
+              onAcknowledge=${() => acknowledge(chosen)} onMoved=${() => goOn(chosen)} />`
             : html`<${Empty} icon="alarms" title=${T('alarms.choose')} />`}
       </aside>
     </div>
