@@ -247,6 +247,11 @@ def is_shelved_and_comes_back(page: Page, id: str) -> None:
     expect(page.locator("aside .history")).to_contain_text("water 搁置至")
     page.reload()  # it is the hub that knows it
     expect(shelved).to_contain_text("更换浮球开关")
+    expect(row).to_contain_text("恢复提醒")
+    page.get_by_role("link", name="打开泵站").click()  # on its station nobody overlooks it
+    here = page.get_by_test_id("shelved-here")
+    expect(here).to_contain_text("更换浮球开关")
+    here.click()
     page.get_by_test_id("unshelve").click()
     expect(row).to_have_count(0)
     expect(page.locator(".alarm-list [data-state=empty]")).to_have_text("没有搁置的告警")

@@ -43,7 +43,7 @@ export function Shelf({ alarm, off, onMoved }) {
         <label class="field">${T('shelf.for')}
           <select value=${minutes} onChange=${(event) => setMinutes(Number(event.target.value))}>
             ${MINUTES.map((it) => html`<option key=${it} value=${it} selected=${it === minutes}>
-              ${span(it * 60_000)}</option>`)}
+              ${it < 60 ? span(it * 60_000) : T('shelf.hours', { n: it / 60 })}</option>`)}
           </select></label>
         <label class="field">${T('shelf.why')}
           <input required maxlength="500" autocomplete="off" value=${note} data-testid="shelf-why"

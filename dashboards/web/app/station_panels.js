@@ -2,8 +2,8 @@
 import { html, query, setQuery } from './core.js';
 import { get } from './api.js';
 import { actionOf } from './station.js';
-import { commands, read, standing } from './store.js';
-import { AlarmItem, Empty, Failed, Loading, Value, useAsked } from './ui.js';
+import { commands, read, shelved, standing } from './store.js';
+import { AlarmItem, Empty, Failed, Icon, Loading, Value, useAsked } from './ui.js';
 import { T, name, when } from './words.js';
 
 const LAST_COMMANDS = 5;
@@ -11,11 +11,19 @@ const LAST_COMMANDS = 5;
 /** @param {{device: any}} props */
 export function AlarmsHere({ device }) {
   const here = standing.value.filter((it) => it.device === device.id);
+  const aside = shelved.value.filter((it) => it.device === device.id);
   return html`
     <section class="panel" aria-label=${T('station.alarms')}>
       <header><h2>${T('station.alarms')}</h2></header>
       ${here.map((it) => html`<${AlarmItem} key=${it.id} alarm=${it} source="" advice=${true} />`)}
-      ${!here.length && html`<${Empty} icon="yes" title=${T('station.calm')} />`}
+      ${!here.length && !aside.length && html`<${Empty} icon="yes" title=${T('station.calm')} />`}
+      ${aside.map((it) => html`
+        <a key=${it.id} class="alarm-item" href="/alarms?state=shelved&id=${encodeURIComponent(it.id)}"
+          data-testid="shelved-here"><${Icon} name="clock" />
+          <div class="grow"><div>${name(it.say)}</div><div class="small muted">
+            ${T('shelf.until', { until: when(it.shelved.until, 'minute'), who: it.shelved.by })}${': '}
+            ${it.shelved.note}</div></div></a>
+      `)}
     </section>
   `;
 }

@@ -140,7 +140,8 @@ function Row({ alarm, chosen }) {
       <td class="message">${name(alarm.say)}</td>
       <td class="number nowrap right">${point ? `${show(point, value)} ${unit(point.unit)}` : NOTHING}</td>
       <td><span class="tag ${alarm.state === 'unacknowledged' ? 'strong' : ''}">${T(`alarm.state.${alarm.state}`)}
-        </span></td>
+        </span>${alarm.shelved && html` <span class="small muted nowrap">
+          ${T('shelf.back', { until: when(alarm.shelved.until, 'minute') })}</span>`}</td>
       <td class="number right">${alarm.count > 1 ? `×${alarm.count}` : ''}</td>
     </tr>
   `;
