@@ -1,4 +1,4 @@
-"""Alarms: those that stand, their life, acknowledging and shelving them. An acknowledgement names one occurrence."""
+"""Alarms: those that stand, their life, acknowledging, remarking on and shelving them. Each names one occurrence."""
 
 from __future__ import annotations
 
@@ -68,6 +68,17 @@ class Seen(BaseModel):
     note: str = Field("", max_length=500)
 
 
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+
+
+class Remark(BaseModel):
+    """What the next shift must know."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"note": "the electrician comes at 7"}]})
+
+    note: Words
+
+
 class Aside(BaseModel):
     """For how long an alarm calls nobody, and why."""
 
@@ -76,7 +87,7 @@ class Aside(BaseModel):
     )
 
     minutes: int = Field(ge=1, le=MAX_SHELVED_S // 60)
-    note: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    note: Words
 
 
 class AllSeen(Seen):
@@ -136,6 +147,13 @@ async def acknowledge(request: Request, alarm_id: AlarmId, it: Seen) -> Response
     """Somebody has seen this occurrence. 409 when it is over or has been raised anew: nothing is acknowledged then."""
     _mine(request, alarm_id)
     after = await desk(request).house.acknowledge(alarm_id, caller(request).name, it.note.strip(), origin(request))
+    return json(encode(shape.alarm(after)))
+
+
+async def remark(request: Request, alarm_id: AlarmId, it: Remark) -> Response:
+    """Write something into an alarm's life. It changes nothing else. 409 when the occurrence is over."""
+    _mine(request, alarm_id)
+    after = await desk(request).house.remark(alarm_id, caller(request).name, it.note, origin(request))
     return json(encode(shape.alarm(after)))
 
 

@@ -147,6 +147,7 @@ WAYS = (
     Way("GET", f"{API}/alarms/history", Right.LOOK, Cut.VIEW, alarms.history),
     Way("GET", f"{API}/alarms/{{alarm_id}}", Right.LOOK, Cut.VIEW, alarms.alarm),
     Way("POST", f"{API}/alarms/{{alarm_id}}/acknowledge", Right.ACKNOWLEDGE, Cut.VIEW, alarms.acknowledge),
+    Way("POST", f"{API}/alarms/{{alarm_id}}/remark", Right.ACKNOWLEDGE, Cut.VIEW, alarms.remark),
     Way("POST", f"{API}/alarms/{{alarm_id}}/shelve", Right.ACKNOWLEDGE, Cut.VIEW, alarms.shelve),
     Way("POST", f"{API}/alarms/{{alarm_id}}/unshelve", Right.ACKNOWLEDGE, Cut.VIEW, alarms.unshelve),
     Way("GET", f"{API}/audit", Right.AUDIT, Cut.WHOLE, audit.audit),

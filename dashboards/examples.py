@@ -123,6 +123,7 @@ _ALARM = {
     "acknowledged_at": None,
     "acknowledged_by": "",
     "count": 1,
+    "remarks": 0,
     "shelved": None,
     "say": {"zh-CN": "前池水位过高", "en": "Forebay level high"},
     "do": {"zh-CN": "检查机组是否已开", "en": "Check that the pumps run"},
@@ -258,6 +259,7 @@ ANSWERS: dict[str, tuple[int, Any]] = {
     "GET /api/v1/alarms/history": (200, {"changes": [{"number": 4712, **_CHANGE}], "next": None}),
     "GET /api/v1/alarms/{alarm_id}": (200, {"alarm": _ALARM, "changes": [_CHANGE]}),
     "POST /api/v1/alarms/{alarm_id}/acknowledge": (200, {**_ALARM, "state": "acknowledged"}),
+    "POST /api/v1/alarms/{alarm_id}/remark": (200, {**_ALARM, "remarks": 1}),
     "POST /api/v1/alarms/{alarm_id}/shelve": (200, {**_ALARM, "shelved": _SHELVING}),
     "POST /api/v1/alarms/{alarm_id}/unshelve": (200, _ALARM),
     "POST /api/v1/alarms/acknowledge": (
@@ -332,6 +334,7 @@ PROBLEMS: dict[str, tuple[int, ...]] = {
     "GET /api/v1/alarms/history": (404, 503),
     "GET /api/v1/alarms/{alarm_id}": (404, 503),
     "POST /api/v1/alarms/{alarm_id}/acknowledge": (409, 503),
+    "POST /api/v1/alarms/{alarm_id}/remark": (409, 503),
     "POST /api/v1/alarms/{alarm_id}/shelve": (409, 503),
     "POST /api/v1/alarms/{alarm_id}/unshelve": (409, 503),
     "POST /api/v1/alarms/acknowledge": (503,),

@@ -223,6 +223,7 @@ def alarm(it: Alarm) -> dict[str, Any]:
         "acknowledged_at": it.acknowledged_at,
         "acknowledged_by": it.acknowledged_by,
         "count": it.count,
+        "remarks": it.remarks,
         "shelved": shelving(it.shelved),
         "say": title(it.say),
         "do": title(it.do),

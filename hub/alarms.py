@@ -70,6 +70,8 @@ class AlarmBook:
             return None
         elif change.event is AlarmEvent.RETURNED:
             after = _returned(before, change)
+        elif change.event is AlarmEvent.REMARKED:
+            after = replace(before, remarks=before.remarks + 1)
         else:
             after = _acknowledged(before, change)
         if after.shelved is None:
@@ -99,6 +101,7 @@ def _raised(before: Alarm | None, change: AlarmChange) -> Alarm:
         do=change.do,
         facts=change.facts,
         count=before.count + 1 if again and before is not None else 1,
+        remarks=before.remarks if again and before is not None else 0,
         shelved=None if before is None else before.shelved,
     )
 

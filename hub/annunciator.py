@@ -1,4 +1,4 @@
-"""From findings to alarms, and what people say of them: acknowledge, shelve, unshelve (ISA-18.2).
+"""From findings to alarms, and what people say of them: acknowledge, remark, shelve, unshelve (ISA-18.2).
 
 What rules find does not wait for the disk: it is shown at once and written as soon as it can be. What a person says is
 on the disk first and shown then.
@@ -106,6 +106,21 @@ class Annunciator:
         if now is not None and now.count != live.count:
             return now  # it came back while this was written: what was acknowledged was the time before
         return self._apply(change) or live
+
+    async def remark(self, alarm: str, by: str, note: str, origin: Origin | None = None) -> Alarm:
+        """Write into an alarm's life what the next shift must know. It changes nothing else.
+
+        Raises NotLive, ValueError, LedgerUnavailable.
+        """
+        if not note.strip():
+            raise ValueError("note is empty: there is nothing to remember")
+        it = _entry(self._live(alarm), AlarmEvent.REMARKED, self._clock.now())
+        change = replace(it, by=by, note=note, origin=origin)
+        await self._outbox.now(change)
+        after = self._apply(change)
+        if after is None:
+            raise NotLive(alarm)  # it was over before this was written
+        return after
 
     async def shelve(self, alarm: str, until: datetime, by: str, note: str, origin: Origin | None = None) -> Alarm:
         """Until then this rule on this device, not only this occurrence, is judged and written, and calls nobody.

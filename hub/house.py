@@ -356,6 +356,10 @@ class House:
         """Raises NotLive, LedgerUnavailable."""
         return await self.hub.alarms.acknowledge(alarm, by, note, origin)
 
+    async def remark(self, alarm: str, by: str, note: str, origin: Origin | None = None) -> Alarm:
+        """Raises NotLive, ValueError, LedgerUnavailable."""
+        return await self.hub.alarms.remark(alarm, by, note, origin)
+
     async def shelve(self, alarm: str, until: datetime, by: str, note: str, origin: Origin | None = None) -> Alarm:
         """Raises NotLive, ValueError, LedgerUnavailable."""
         return await self.hub.alarms.shelve(alarm, until, by, note, origin)

@@ -294,6 +294,7 @@ class AlarmEvent(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     SHELVED = "shelved"
     UNSHELVED = "unshelved"
+    REMARKED = "remarked"
 
 
 class AlarmState(StrEnum):
@@ -350,4 +351,5 @@ class Alarm(Struct, frozen=True):
     acknowledged_at: datetime | None = None
     acknowledged_by: str = ""
     count: int = 1  # how often it came back within one occurrence
+    remarks: int = 0  # what people wrote into its life
     shelved: Shelving | None = None  # its state goes on underneath, and may be NORMAL

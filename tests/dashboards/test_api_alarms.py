@@ -163,19 +163,33 @@ async def test_a_shelving_without_a_reason_or_an_end_within_a_day_is_refused(her
         assert len((await browser.get(f"{V1}/alarms")).json()["alarms"]) == 1
 
 
-async def test_what_is_over_cannot_be_shelved_any_more(here: County):
+async def test_what_is_over_cannot_be_shelved_or_remarked_on_any_more(here: County):
     async with here.browser() as browser:
-        for way, body in (("shelve", {"minutes": 5, "note": "why"}), ("unshelve", {})):
+        for way, body in (("shelve", {"minutes": 5, "note": "w"}), ("unshelve", {}), ("remark", {"note": "w"})):
             answer = await browser.post(f"{V1}/alarms/nothing/{way}", json=body)
             assert (answer.status_code, answer.json()["code"]) == (409, "alarm_not_live")
 
 
 @pytest.mark.parametrize("role", ["viewer", "auditor", "dispatcher"])
-async def test_who_may_not_acknowledge_may_not_shelve(here: County, role: str):
+async def test_who_may_not_acknowledge_may_neither_shelve_nor_remark(here: County, role: str):
     alarm = here.raise_alarm("ps-00000")
     async with here.browser(role) as browser:
-        for way, body in (("shelve", {"minutes": 5, "note": "why"}), ("unshelve", {})):
+        for way, body in (("shelve", {"minutes": 5, "note": "w"}), ("unshelve", {}), ("remark", {"note": "w"})):
             assert (await browser.post(f"{V1}/alarms/{alarm.id}/{way}", json=body)).status_code == 403
     now = here.house.hub.book.occurrence(alarm.id)
     assert now is not None
     assert now.shelved is None
+
+
+async def test_a_remark_is_in_the_alarms_life_and_changes_nothing_else(here: County):
+    alarm = here.raise_alarm("ps-00000")
+    async with here.browser() as browser:
+        remark = f"{V1}/alarms/{alarm.id}/remark"
+        after = (await browser.post(remark, json={"note": " the electrician comes at 7 "})).json()
+        assert (after["state"], after["remarks"], after["count"]) == ("unacknowledged", 1, 1)
+        life = (await browser.get(f"{V1}/alarms/{alarm.id}")).json()
+        last = life["changes"][-1]
+        assert (last["event"], last["by"], last["note"]) == ("remarked", "water_operator", "the electrician comes at 7")
+        for note in ("", "  ", "x" * 501):
+            assert (await browser.post(remark, json={"note": note})).status_code == 422
+        assert (await browser.get(f"{V1}/alarms/{alarm.id}")).json()["alarm"]["remarks"] == 1

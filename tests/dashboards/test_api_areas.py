@@ -113,6 +113,7 @@ APART = {
     "GET /api/v1/areas",
     "POST /api/v1/alarms/acknowledge",
     "POST /api/v1/alarms/{alarm_id}/acknowledge",
+    "POST /api/v1/alarms/{alarm_id}/remark",
     "POST /api/v1/alarms/{alarm_id}/shelve",
     "POST /api/v1/alarms/{alarm_id}/unshelve",
     "POST /api/v1/devices",

@@ -243,6 +243,8 @@ async def ask_about_alarms(it: Asked, one: httpx.AsyncClient, first: str, second
     await it.ask(one, "GET", f"{V1}/alarms/{first}", f"{V1}/alarms/{{alarm_id}}")
     seen = f"{V1}/alarms/{first}/acknowledge"
     await it.ask(one, "POST", seen, f"{V1}/alarms/{{alarm_id}}/acknowledge", json={"note": "seen"})
+    note = {"note": "the electrician comes at 7"}
+    await it.ask(one, "POST", f"{V1}/alarms/{first}/remark", f"{V1}/alarms/{{alarm_id}}/remark", json=note)
     aside = {"minutes": 60, "note": "the float switch is being changed"}
     await it.ask(one, "POST", f"{V1}/alarms/{first}/shelve", f"{V1}/alarms/{{alarm_id}}/shelve", json=aside)
     await it.ask(one, "POST", f"{V1}/alarms/{first}/unshelve", f"{V1}/alarms/{{alarm_id}}/unshelve", json={})

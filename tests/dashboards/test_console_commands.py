@@ -258,6 +258,10 @@ def is_shelved_and_comes_back(page: Page, id: str) -> None:
     page.goto(page.url.split("?")[0] + f"?id={id}")
     expect(page.locator("aside .history")).to_contain_text("搁置结束 water")
     expect(page.get_by_test_id("ack")).to_be_enabled()  # what still stands is to be seen again
+    page.get_by_test_id("remark-note").fill("电工 7 点到")
+    page.keyboard.press("Enter")
+    expect(page.locator("aside .history")).to_contain_text("water 备注: 电工 7 点到")
+    expect(page.get_by_test_id("remark-note")).to_have_value("")
 
 
 def test_an_alarm_is_on_the_card_on_the_bar_and_on_its_station(desk: Desk, demo_site: Site):

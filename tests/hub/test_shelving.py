@@ -195,3 +195,20 @@ def test_underneath_a_shelf_an_alarm_is_what_it_would_have_been(steps: list[Alar
         if with_shelf is not None and with_shelf.state is NORM:
             assert with_shelf.shelved is not None
         assert len(books[0].shelved_until(NOON)) == int(with_shelf is not None and with_shelf.shelved is not None)
+
+
+# ---- remarks ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_remark_is_of_its_occurrence_and_survives_a_restart(house: House):
+    alarm = await shelve(house)
+    told = await house.hub.alarms.remark(alarm.id, "li.na", "the electrician comes at 7")
+    assert (told.remarks, told.state, told.shelved) == (1, UNACK, alarm.shelved)
+    assert await after_a_restart(house) == told
+    with pytest.raises(ValueError, match="nothing to remember"):
+        await house.hub.alarms.remark(alarm.id, "li.na", " ")
+    await later(house, 10, 1.0)
+    await later(house, 100, 4.0)
+    assert now(house).remarks == 0  # type: ignore[union-attr]
+    with pytest.raises(NotLive):
+        await house.hub.alarms.remark(alarm.id, "li.na", "too late")

@@ -1,6 +1,7 @@
 /** One alarm: what it is, what to do about it, and its life so far. */
 import { html, phone, setQuery } from './core.js';
 import { get } from './api.js';
+import { Remark } from './remark.js';
 import { Shelf, Shelved } from './shelf.js';
 import { deviceOf, isUnseen } from './store.js';
 import { now } from './time.js';
@@ -43,6 +44,7 @@ export function AlarmDetail({ alarm, off, onAcknowledge, onMoved }) {
     <${Shelf} key=${alarm.id} alarm=${alarm} off=${off} onMoved=${onMoved} />
     <h3>${T('alarm.life')}</h3>
     <${Life} alarm=${alarm} />
+    <${Remark} key=${`remark ${alarm.id}`} alarm=${alarm} off=${off} />
   `;
 }
 
@@ -63,7 +65,7 @@ export const told = (change) =>
 function Life({ alarm }) {
   const { data, problem, loading, retry } = useAsked(
     () => get(`/alarms/${alarm.id}`),
-    `${alarm.id} ${alarm.state} ${alarm.count} ${alarm.shelved?.until}`);
+    `${alarm.id} ${alarm.state} ${alarm.count} ${alarm.remarks} ${alarm.shelved?.until}`);
   if (loading) return html`<${Loading} rows=${2} height=${24} />`;
   if (problem) return html`<${Failed} problem=${problem} retry=${retry} />`;
   return html`

@@ -17,7 +17,7 @@ const ask = (device, before) =>
 
 /** What stands, in a word that changes when any alarm does. @param {Map<string, any>} all */
 const signature = (all) =>
-  [...all.values()].map((it) => `${it.id} ${it.state} ${it.count} ${it.shelved?.until}`).join();
+  [...all.values()].map((it) => `${it.id} ${it.state} ${it.count} ${it.remarks} ${it.shelved?.until}`).join();
 
 /** What has been fetched of it, and ways to fetch the newest and what was earlier. @param {string} device */
 function usePages(device) {
