@@ -23,7 +23,6 @@ class AlarmBook:
     def __init__(self, changes: Iterable[AlarmChange] = ()) -> None:
         self._live: dict[tuple[str, str], Alarm] = {}
         self._by_id: dict[str, tuple[str, str]] = {}
-        self._shelved: dict[tuple[str, str], datetime] = {}
         for change in changes:
             self.apply(change)
 
@@ -51,8 +50,7 @@ class AlarmBook:
 
     def shelved_until(self, now: datetime) -> list[Alarm]:
         """Those whose shelving is over at `now`."""
-        over = [place for place, until in self._shelved.items() if until <= now]
-        return [self._live[place] for place in over]
+        return [it for it in self._live.values() if it.shelved is not None and it.shelved.until <= now]
 
     def apply(self, change: AlarmChange) -> Alarm | None:
         """The alarm after `change`; None when the change does not concern a live occurrence (it is history)."""
@@ -74,10 +72,6 @@ class AlarmBook:
             after = replace(before, remarks=before.remarks + 1)
         else:
             after = _acknowledged(before, change)
-        if after.shelved is None:
-            self._shelved.pop(place, None)
-        else:
-            self._shelved[place] = after.shelved.until
         if after.state is AlarmState.NORMAL and after.shelved is None:
             self._live.pop(place, None)
             self._by_id.pop(after.id, None)

@@ -63,6 +63,11 @@ def word(it: str) -> Any:
     return literal_column(f"'{it}'", Text)
 
 
+def _partial(name: str, where: Any, *columns: Any, unique: bool = False) -> None:
+    """An index of the rows of which `where` is true, alike in both databases."""
+    Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
+
+
 # What happened, in order; never changed (triggers refuse it) and chained: hash = sha256(prev, this entry).
 entry = Table(
     "entry",
@@ -91,27 +96,11 @@ _IS_SHELVED = entry.c.step == word("shelved")
 Index("ix_entry_kind_seq", entry.c.kind, entry.c.seq)
 Index("ix_entry_device", entry.c.kind, entry.c.device, entry.c.seq)
 Index("ix_entry_subject", entry.c.kind, entry.c.subject, entry.c.step, entry.c.seq, entry.c.final)
-Index("ix_entry_sent", entry.c.device, entry.c.topic, entry.c.at, sqlite_where=_IS_SENT, postgresql_where=_IS_SENT)
-Index(
-    "ix_entry_raised",
-    entry.c.device,
-    entry.c.topic,
-    entry.c.seq,
-    entry.c.step,
-    sqlite_where=_IS_RAISED,
-    postgresql_where=_IS_RAISED,
-)
-Index(
-    "ix_entry_shelved",
-    entry.c.device,
-    entry.c.topic,
-    entry.c.seq,
-    entry.c.subject,
-    sqlite_where=_IS_SHELVED,
-    postgresql_where=_IS_SHELVED,
-)
-Index("uq_entry_command", entry.c.subject, unique=True, sqlite_where=_IS_COMMAND, postgresql_where=_IS_COMMAND)
-Index("uq_entry_key", entry.c.by, entry.c.key, unique=True, sqlite_where=_HAS_KEY, postgresql_where=_HAS_KEY)
+_partial("ix_entry_sent", _IS_SENT, entry.c.device, entry.c.topic, entry.c.at)
+_partial("ix_entry_raised", _IS_RAISED, entry.c.device, entry.c.topic, entry.c.seq, entry.c.step)
+_partial("ix_entry_shelved", _IS_SHELVED, entry.c.device, entry.c.topic, entry.c.seq, entry.c.subject)
+_partial("uq_entry_command", _IS_COMMAND, entry.c.subject, unique=True)
+_partial("uq_entry_key", _HAS_KEY, entry.c.by, entry.c.key, unique=True)
 
 person = Table(
     "person",
