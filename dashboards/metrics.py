@@ -57,10 +57,12 @@ class _HouseNumbers:
         yield _gauge("viewers", "Open live streams", len(bus.viewers))
         yield _gauge("stream_frame_number", "Number of the last frame of the live stream", bus.number)
         yield _gauge("stream_frames_merged", "Frames that slow viewers got merged", bus.frames_merged)
-        alarms = GaugeMetricFamily("fieldhub_alarms_standing", "Standing alarms", labels=["severity"])
+        alarms = GaugeMetricFamily("fieldhub_alarms_standing", "Standing alarms, not shelved", labels=["severity"])
+        calling = [it for it in house.alarms() if it.shelved is None]
         for severity in (1, 2, 3, 4):
-            alarms.add_metric([str(severity)], sum(it.severity == severity for it in house.alarms()))
+            alarms.add_metric([str(severity)], sum(it.severity == severity for it in calling))
         yield alarms
+        yield _gauge("alarms_shelved", "Alarms that somebody has put aside", len(house.alarms()) - len(calling))
         counts = CounterMetricFamily("fieldhub_hub", "What the hub counted", labels=["what"])
         for what, count in system["counts"].items():
             counts.add_metric([what], count)

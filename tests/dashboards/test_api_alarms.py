@@ -136,6 +136,9 @@ async def test_a_shelved_alarm_calls_nobody_and_is_found_where_it_was_put(here: 
             told = (await browser.get(f"{V1}/alarms{query}")).json()
             assert [it["id"] for it in told["alarms"]] == [it.id for it in wanted], query
             assert told["counts"] == [0, 0, 0, 1]
+        lines = (await browser.get("/metrics")).text.splitlines()  # a program that rings by these is silent too
+        assert 'fieldhub_alarms_standing{severity="2"} 0.0' in lines
+        assert "fieldhub_alarms_shelved 1.0" in lines
         snapshot = (await browser.get(f"{V1}/snapshot")).json()
         assert {it["id"]: it["shelved"] for it in snapshot["alarms"]} == {alarm.id: aside, other.id: None}
         life = (await browser.get(f"{V1}/alarms/{alarm.id}")).json()
