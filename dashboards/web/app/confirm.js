@@ -44,7 +44,7 @@ function Confirm({ device, action, onClose }) {
   const busy = useRef(false);
   const complete = action.args.every((arg) => args[arg.key] !== undefined);
   const wish = { device: device.id, action: action.key, args };
-  const expired = !given && !lost && now.value - opened.current > VALID_MS;
+  const expired = !given && now.value - opened.current > VALID_MS;
 
   useEffect(() => {
     if (given || sending || lost || expired || !complete) return undefined;
@@ -80,6 +80,7 @@ function Confirm({ device, action, onClose }) {
       else {
         setProblem(refused);
         setLost(refused.status === 0);
+        opened.current = present(); // for so long it may be asked for again without another look at the station
       }
     } finally {
       busy.current = false;
@@ -88,6 +89,7 @@ function Confirm({ device, action, onClose }) {
   };
   const again = () => {
     opened.current = present();
+    setLost(false);
     setTyped('');
     setPrepared(null);
     setProblem(null);
