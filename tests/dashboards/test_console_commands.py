@@ -252,6 +252,11 @@ def is_shelved_and_comes_back(page: Page, id: str) -> None:
     here = page.get_by_test_id("shelved-here")
     expect(here).to_contain_text("更换浮球开关")
     here.click()
+    page.get_by_test_id("shelve").click()  # for longer: it stays where it is
+    page.get_by_test_id("shelf-why").fill("备件明天到")
+    page.get_by_test_id("shelf-give").click()
+    expect(shelved).to_contain_text("备件明天到")
+    expect(row).to_have_attribute("aria-selected", "true")
     page.get_by_test_id("unshelve").click()
     expect(row).to_have_count(0)
     expect(page.locator(".alarm-list [data-state=empty]")).to_have_text("没有搁置的告警")

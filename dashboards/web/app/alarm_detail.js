@@ -1,5 +1,6 @@
 /** One alarm: what it is, what to do about it, and its life so far. */
 import { html, phone, setQuery } from './core.js';
+import { happened } from './alarm_words.js';
 import { get } from './api.js';
 import { Remark } from './remark.js';
 import { Shelf, Shelved } from './shelf.js';
@@ -12,7 +13,7 @@ import { T, fully, name, show, span, toMs, unit, when } from './words.js';
 export function AlarmDetail({ alarm, off, onAcknowledge, onMoved }) {
   const device = deviceOf(alarm.device);
   const advice = name(alarm.do);
-  const over = alarm.state === 'returned';
+  const over = alarm.state === 'returned' || alarm.state === 'normal'; // what is shelved may be normal
   const lasted = (toMs(over ? alarm.returned_at : now.value) || 0) - (toMs(alarm.raised_at) || 0);
   return html`
     ${phone.value && html`<button type="button" class="button quiet" onClick=${() => setQuery({ id: '' })}>
@@ -57,10 +58,6 @@ function Advice({ text }) {
   return html`<div class="advice">${parts.map((it) => html`<p>${it.trim()}</p>`)}</div>`;
 }
 
-/** What happened, and of a shelving until when. @param {any} change */
-export const told = (change) =>
-  T(`alarm.event.${change.event}`, { who: change.by, until: change.until && when(change.until, 'minute') });
-
 /** @param {{alarm: any}} props */
 function Life({ alarm }) {
   const { data, problem, loading, retry } = useAsked(
@@ -71,7 +68,7 @@ function Life({ alarm }) {
   return html`
     <ol class="history">${data.changes.map((it, n) => html`
       <li key=${n}><span class="number small muted nowrap">${when(it.at)}</span>
-        <span class="grow">${told(it)}${it.note && `: ${it.note}`}</span></li>
+        <span class="grow">${happened(it)}${it.note && `: ${it.note}`}</span></li>
     `)}</ol>
   `;
 }

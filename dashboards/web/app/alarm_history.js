@@ -1,6 +1,6 @@
 /** What alarms were: every change of every alarm, newest first, page by page. Nothing ever leaves this list. */
 import { html, query, useEffect, useState } from './core.js';
-import { told } from './alarm_detail.js';
+import { happened } from './alarm_words.js';
 import { get } from './api.js';
 import { alarms, deviceOf } from './store.js';
 import { Empty, Failed, Level, Loading } from './ui.js';
@@ -93,7 +93,7 @@ function Change({ change }) {
       <td class="nowrap"><a href="/station/${change.device}">${device?.name || change.device}</a></td>
       <td class="message">${name(change.say)}</td>
       <td class="number nowrap right">${point ? `${show(point, value)} ${unit(point.unit)}` : ''}</td>
-      <td>${told(change)}${change.note && `: ${change.note}`}</td>
+      <td>${happened(change)}${change.note && `: ${change.note}`}</td>
     </tr>
   `;
 }

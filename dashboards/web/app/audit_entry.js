@@ -1,5 +1,6 @@
 /** One entry of the ledger in words. It holds texts from anywhere; all of them are shown as text. */
 import { html, phone, setQuery } from './core.js';
+import { happened } from './alarm_words.js';
 import { deviceOf } from './store.js';
 import { Icon } from './ui.js';
 import { NOTHING, T, fully } from './words.js';
@@ -15,7 +16,7 @@ export const kindName = (kind) => known(`audit.kind.${kind}`, kind);
 
 /** What was done, in short. @param {any} entry */
 export function whatOf(entry) {
-  if (entry.kind === 'alarm') return `${T(`alarm.event.${entry.step}`, { who: entry.by })}: ${entry.topic}`;
+  if (entry.kind === 'alarm') return `${happened(entry.body)}: ${entry.topic}`;
   if (entry.kind === 'receipt') return `${T(`stage.${entry.step}`)}: ${entry.topic}`;
   if (entry.kind === 'command') return [entry.topic, entry.body.because].filter(Boolean).join(' · ');
   const did = String(entry.body.did || entry.body.event || '');

@@ -20,8 +20,9 @@ export function Shelf({ alarm, off, onMoved }) {
   const [note, setNote] = useState('');
   const [problem, setProblem] = useState(null);
   const ask = (what, body) => {
+    const moves = Boolean(alarm.shelved) === (what === 'unshelve'); // another end of a shelving moves it nowhere
     setProblem(null);
-    post(`/alarms/${alarm.id}/${what}`, body).then(onMoved, setProblem);
+    post(`/alarms/${alarm.id}/${what}`, body).then(() => (moves ? onMoved() : setOpen(false)), setProblem);
   };
   const onSubmit = (event) => {
     event.preventDefault();
