@@ -94,8 +94,8 @@ def evaluations() -> float:
         checked = condition.on(POINTS)
         calls = [
             by_hand(good),
-            checked.bind([good[key] for key in condition.reads()]),
-            checked.bind([bad[key] for key in condition.reads()]),
+            checked.bind([good[key] for key in condition.reads(POINTS)]),
+            checked.bind([bad[key] for key in condition.reads(POINTS)]),
         ]
         rounds = [[each_us(call) for call in calls] for _ in range(ROUNDS)]
         lambda_us, rule_us, unknown_us = (statistics.median(column) for column in zip(*rounds, strict=True))

@@ -4,37 +4,46 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from hub.contract import Finding, Hold
-from hub.model import Alarm, AlarmState, Device, Nameplate, Quality, Words
+from hub.model import Alarm, AlarmState, Device, Nameplate, Quality, Value
 from hub.slot import Slot
-from rules.engine import Instance, Phase
+from rules.engine import Instance, Phase, Want
 from rules.errors import BadRule
 from rules.rule import Rule
 
 NORMAL = Phase.NORMAL
+SITE_ZONE = ZoneInfo("Asia/Shanghai")  # of a site that says no other
+
+
+Past = tuple[datetime, Mapping[str, tuple[Value, Quality]]]
 
 
 class Blind(Struct, frozen=True):
     """A rule that cannot be judged now, and for want of which points: (point, quality, why)."""
 
     rule: str
-    wants: tuple[tuple[str, Quality, Words | None], ...]
+    wants: tuple[Want, ...]
 
 
 class Book:
     """Which instances wake on which point, which wait for a time, and which cannot see."""
 
-    def __init__(self, rules: Iterable[Rule], plate_of: Callable[[Device], Nameplate]) -> None:
+    def __init__(
+        self, rules: Iterable[Rule], plate_of: Callable[[Device], Nameplate], zone: tzinfo = SITE_ZONE
+    ) -> None:
         self.rules = tuple(rules)
+        self._zone = zone  # calendars are read in it
         self.left_out: dict[str, tuple[str, ...]] = {}  # device -> why a rule that selects it is not judged on it
         self._plate_of = plate_of
         self._instances: dict[str, list[Instance]] = {}
         self._kept: dict[tuple[str, str], _Kept] = {}  # of instances that are not bound (yet, or any more)
         self._restless: dict[str, dict[Instance, None]] = {}  # device -> those not judged yet, or in a hold
+        self._wants: dict[str, dict[str, float]] = {}  # device -> what its windows want to remember
         self._timers: list[tuple[datetime, int, Instance]] = []
         self._count = 0
 
@@ -60,13 +69,18 @@ class Book:
                 except BadRule as bad:
                     mistakes += bad.within(rule.place)
                     continue
-                instances.append(self._resume(Instance(rule, device, part, slots)))
+                instances.append(self._resume(Instance(rule, device, part, slots, self._zone)))
         self._instances[device.id] = instances
         self._restless[device.id] = dict.fromkeys(instances)
+        spans: dict[str, float] = {}
+        for it in instances:
+            spans |= {key: max(span_s, spans.get(key, 0.0)) for key, span_s in it.wants().items()}
+        if spans:
+            self._wants[device.id] = spans
         self.left_out[device.id] = tuple(mistakes)
         wakes: dict[str, list[Instance]] = {}
         for it in instances:
-            for slot in it.reads():
+            for slot in it.reads:
                 wakes.setdefault(slot.point.key, []).append(it)
         return {key: tuple(woken) for key, woken in wakes.items()}
 
@@ -74,6 +88,7 @@ class Book:
         """Let a device's instances go; where they stand is kept in case it comes back."""
         self.left_out.pop(device, None)
         self._restless.pop(device, None)
+        self._wants.pop(device, None)
         for it in self._instances.pop(device, ()):
             if it.phase is not Phase.NORMAL:
                 self._kept[device, it.id] = _Kept(it.phase, it.since, it.began)
@@ -95,6 +110,20 @@ class Book:
                 self._restless[it.device.id][it] = None
                 it.restless = True
 
+    def wants(self) -> Mapping[str, Mapping[str, float]]:
+        """Of devices whose windows know nothing of the time before they were bound: point -> seconds looked back."""
+        return dict(self._wants)
+
+    def remember(self, device: str, course: Sequence[Past]) -> None:
+        """What was read of a device before it was bound: (time, point -> (value, quality)), in the order of time."""
+        self._wants.pop(device, None)
+        for it in self._instances.get(device, ()):
+            keys = it.wants().keys()
+            if keys:
+                it.remember((at, told) for at, told in course if not keys.isdisjoint(told))
+                self._restless[device][it] = None
+                it.restless = True
+
     def holds(self) -> list[Hold]:
         """The holds that are running now, for `restore` after a restart."""
         every = (it for instances in self._restless.values() for it in instances)
@@ -107,11 +136,7 @@ class Book:
     def unknown(self, device: str) -> list[Blind]:
         """The rules that cannot be judged on this device now, and why."""
         blind = ((it, it.blind()) for it in self._instances.get(device, ()))
-        return [
-            Blind(it.id, tuple((slot.point.key, slot.quality, slot.why) for slot in slots))
-            for it, slots in blind
-            if slots
-        ]
+        return [Blind(it.id, tuple(wants)) for it, wants in blind if wants]
 
     # ---- judging --------------------------------------------------------------------------------------------------
 
@@ -119,6 +144,9 @@ class Book:
         """Judge the woken rules at the time of the readings that woke them."""
         found: list[Finding] = []
         for it in tokens:
+            if it.timed:
+                it.look(at)
+                self._set_timer(it, it.again)
             if it.phase is NORMAL and it.when() is not True:  # the usual case by far
                 if it.restless:
                     self._rest(it)
@@ -131,7 +159,7 @@ class Book:
                 self._rest(it)
             if event is not None:
                 found.append(it.finding(event, at))
-            elif it.due is not None and it.due != it.queued:
+            elif it.due is not None:
                 self._set_timer(it, it.due)
         return found
 
@@ -149,12 +177,15 @@ class Book:
             if it.queued != due:
                 continue  # another timer was set since, or the device is gone
             it.queued = None
-            if it.due is None:
-                continue
-            if it.due > now:
-                self._set_timer(it, it.due)
-            elif (event := it.expire()) is not None:
-                found.append(it.finding(event, now))
+            if it.again is not None and it.again <= now:
+                found += self.step((it,), now)
+            if it.due is not None and it.due <= now:
+                if it.timed:
+                    it.look(now)
+                if (event := it.expire()) is not None:
+                    found.append(it.finding(event, now))
+            self._set_timer(it, it.due)
+            self._set_timer(it, it.again)
         return found
 
     def clock_moved(self, by: timedelta) -> None:
@@ -163,8 +194,8 @@ class Book:
         for it in [it for instances in self._instances.values() for it in instances]:
             it.queued = None
             it.clock_moved(by)
-            if it.due is not None:
-                self._set_timer(it, it.due)
+            self._set_timer(it, it.due)
+            self._set_timer(it, it.again)
 
     def next_due(self) -> datetime | None:
         """When `tick` could next find something."""
@@ -174,9 +205,9 @@ class Book:
         it.restless = False
         self._restless[it.device.id].pop(it, None)
 
-    def _set_timer(self, it: Instance, due: datetime) -> None:
+    def _set_timer(self, it: Instance, due: datetime | None) -> None:
         """One timer an instance: a hold that began anew is looked at when the old timer rings."""
-        if it.queued is None or due < it.queued:
+        if due is not None and (it.queued is None or due < it.queued):
             self._count += 1
             it.queued = due
             heapq.heappush(self._timers, (due, self._count, it))

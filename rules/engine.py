@@ -8,19 +8,23 @@ in the house since the reading that began it came in: a device whose clock is wr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
+from typing import NamedTuple
 
 from hub.contract import Ask, Finding
-from hub.model import AlarmEvent, Device, Quality
+from hub.model import AlarmEvent, Device, Quality, Value, Words
 from hub.slot import Slot
-from rules.condition import Condition, resolve
-from rules.function import Judge
+from rules.calendar import Season
+from rules.condition import Condition, Timed, resolve, spread
+from rules.function import Judge, Seen
 from rules.rule import Rule
 from rules.say import fill
+from rules.window import Window
 
 AT_ONCE = timedelta(0)
+Want = tuple[str, Quality, Words | None]  # a point, how it is, and why
 
 
 class Phase(StrEnum):
@@ -32,31 +36,39 @@ class Phase(StrEnum):
     RETURNING = "returning"
 
 
+class _Measured(NamedTuple):
+    """A window: the points whose slots `timed.measure` wants, and those that it looks at."""
+
+    timed: Timed
+    inputs: tuple[str, ...]
+    keys: tuple[str, ...]
+
+
+_NO_WINDOWS: dict[str, Window | Season] = {}  # of most: there are tens of thousands of them
+_NOTHING_MEASURED: dict[str, _Measured] = {}
+
+
 class Instance:
     """A rule bound to the slots of a device. Raises BadRule when they are not what the rule needs."""
 
-    __slots__ = (
-        "began",
-        "device",
-        "due",
-        "part",
-        "phase",
-        "queued",
-        "restless",
-        "rule",
-        "since",
-        "slots",
-        "until",
-        "when",
-    )
+    __slots__ = ("_beside", "_measured", "again", "began", "device", "due", "part", "phase", "queued", "reads",
+                 "restless", "rule", "since", "slots", "timed", "until", "when")  # fmt: skip
 
-    def __init__(self, rule: Rule, device: Device, part: str, slots: Mapping[str, Slot]) -> None:
+    def __init__(self, rule: Rule, device: Device, part: str, slots: Mapping[str, Slot], zone: tzinfo = UTC) -> None:
         self.rule = rule
         self.device = device
         self.part = part
         self.slots = slots
-        self.when = self._bind(rule.when)
-        self.until = None if rule.until is None else self._bind(rule.until)
+        self._beside: dict[str, Window | Season] = {}  # what its conditions look at besides slots
+        self._measured: dict[str, _Measured] = {}  # of the windows
+        self.when = self._bind(rule.when, zone)
+        self.until = None if rule.until is None else self._bind(rule.until, zone)
+        if not self._beside:
+            self._beside, self._measured = _NO_WINDOWS, _NOTHING_MEASURED
+        self.timed = bool(self._beside)  # it must be told the time before it is asked (`look`)
+        self.again: datetime | None = None  # when to look again though nothing is read
+        keys = dict.fromkeys(key for condition in rule.conditions for key in condition.reads(slots, part))
+        self.reads = tuple(slots[key] for key in keys)  # the slots that its conditions look at
         self.phase = Phase.NORMAL
         self.since: datetime | None = None  # the reading that first met the condition, while it is raised
         self.began: datetime | None = None  # the reading that began the hold that is running
@@ -72,12 +84,45 @@ class Instance:
     def raised(self) -> bool:
         return self.phase in (Phase.RAISED, Phase.RETURNING)
 
-    def reads(self) -> Iterator[Slot]:
-        """The slots that its conditions look at."""
-        keys = dict.fromkeys(key for condition in self.rule.conditions for key in condition.reads(self.part))
-        return (self.slots[key] for key in keys)
-
     # ---- what happens ---------------------------------------------------------------------------------------------
+
+    def look(self, at: datetime) -> None:
+        """It is `at`: what its windows and calendars say now, and when that changes by itself."""
+        at_s = at.timestamp()
+        self.again = None
+        for it in self._beside.values():
+            if isinstance(it, Season):
+                it.look(at)
+                after: datetime | None = it.next_look()
+            else:
+                it.look(at_s)
+                look_s = it.next_look(at_s)
+                after = None if look_s is None else datetime.fromtimestamp(look_s, UTC)
+            if after is not None and (self.again is None or after < self.again):
+                self.again = after
+
+    def wants(self) -> dict[str, float]:
+        """The points that its windows look at, and for how many seconds back."""
+        spans: dict[str, float] = {}
+        for it in self._measured.values():
+            spans |= {key: max(it.timed.span_s, spans.get(key, 0.0)) for key in it.keys}
+        return spans
+
+    def remember(self, course: Iterable[tuple[datetime, Mapping[str, tuple[Value, Quality]]]]) -> None:
+        """What was read before it was bound, in order of time: the windows know it then."""
+        past = {key: Slot(self.device.id, slot.point, 0) for key, slot in self.slots.items()}
+        then = [(self._beside[text], it.timed.measure(_of(past, it.inputs))) for text, it in self._measured.items()]
+        known: list[list[tuple[float, float | None]]] = [[] for _ in then]
+        for at, values in course:
+            for key, (value, quality) in values.items():
+                if key in past:
+                    past[key].put(value, quality, at)
+            for (_, measure), told in zip(then, known, strict=True):
+                value_then = measure()
+                told.append((at.timestamp(), None if value_then is None else float(value_then)))
+        for (window, _), told in zip(then, known, strict=True):
+            if isinstance(window, Window):
+                window.before(told)
 
     def step(self, at: datetime) -> AlarmEvent | None:
         """There are new readings of the time `at`, or, in a silence that was noticed, it is `at` in the house."""
@@ -112,8 +157,14 @@ class Instance:
         """The house's clock was set; that of a device with a clock of its own was not."""
         if self.due is not None:
             self.due += by
-        if self.began is not None and all(slot.at == slot.received_at for slot in self.reads()):
+        if self.began is not None and all(slot.at == slot.received_at for slot in self.reads):
             self.began += by
+        for text, it in self._measured.items():
+            window = self._beside[text]
+            if isinstance(window, Window) and all(self.slots[key].at == self.slots[key].received_at for key in it.keys):
+                window.shift(by.total_seconds())
+        if self.again is not None:
+            self.again = min(self.again, self.again + by)
 
     def ended(self) -> bool | None:
         """Whether what ends the alarm is met. It never ends while its condition is met."""
@@ -123,11 +174,18 @@ class Instance:
         ended = self.until()
         return False if ended is True and self.when() is True else ended
 
-    def blind(self) -> list[Slot]:
-        """The slots for want of which it cannot judge now; empty when it can."""
+    def blind(self) -> list[Want]:
+        """For want of what it cannot judge now; empty when it can."""
         if (self.ended() if self.raised else self.when()) is not None:
             return []
-        return [slot for slot in self.reads() if slot.trusted is None]
+        wants = [(slot.point.key, slot.quality, slot.why) for slot in self.reads if slot.trusted is None]
+        known = {key for key, _, _ in wants}
+        for text, it in self._measured.items():
+            if self._beside[text].trusted is None and not known.intersection(it.keys):
+                short = Words("rule.known_too_short", {"s": it.timed.span_s})
+                wants += ((key, Quality.UNCERTAIN, short) for key in it.keys if key not in known)
+                known.update(it.keys)
+        return wants
 
     def finding(self, event: AlarmEvent, at: datetime) -> Finding:
         raised = event is AlarmEvent.RAISED
@@ -143,7 +201,8 @@ class Instance:
             do=fill(rule.do, self.slots, self.device.name, self.part),
             facts={
                 key: slot.value if slot.quality is Quality.GOOD else None
-                for key in dict.fromkeys(resolve(name, self.part) for name in rule.names)
+                for name in rule.names
+                for key in spread(resolve(name, self.part), self.slots)
                 for slot in (self.slots[key],)
             },
             asks=tuple(Ask(action) for action in rule.asks(self.part)) if raised else (),
@@ -174,14 +233,31 @@ class Instance:
         over = at - self.began >= hold
         if self.due is not None and not over:
             return False
-        heard = [slot.received_at or at for slot in self.reads() if slot.at == at]
+        heard = [slot.received_at or at for slot in self.reads if slot.at == at]
         if over and heard:
             return True
         if self.due is None:
             self.due = max(heard, default=at) + hold - (at - self.began)
         return False
 
-    def _bind(self, condition: Condition) -> Judge:
-        points = {key: slot.point for key in condition.reads(self.part) if (slot := self.slots.get(key)) is not None}
+    def _bind(self, condition: Condition, zone: tzinfo) -> Judge:
+        keys = condition.reads(self.slots, self.part)
+        points = {key: slot.point for key in keys if (slot := self.slots.get(key)) is not None}
         checked = condition.on(points, self.part, self.device.id)
-        return checked.bind([self.slots[key] for key in condition.reads(self.part)])
+        slots = _of(self.slots, keys)
+        for it in checked.beside:
+            if it.text in self._beside:
+                continue  # `when` and `until` look at the same one
+            if isinstance(it, Timed):
+                self._beside[it.text] = Window(it.fold, it.span_s, it.measure(slots))
+                self._measured[it.text] = _Measured(it, keys, self._keys(it.names))
+            else:
+                self._beside[it.text] = Season(it, zone)
+        return checked.bind([*slots, *(self._beside[it.text] for it in checked.beside)])
+
+    def _keys(self, names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(key for name in names for key in spread(resolve(name, self.part), self.slots))
+
+
+def _of(slots: Mapping[str, Slot], keys: Iterable[str]) -> list[Seen]:
+    return [slots[key] for key in keys]

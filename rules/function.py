@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from math import inf
-from typing import Any
+from typing import Any, Protocol
 
-from hub.model import Kind
-from hub.slot import LARGEST, Slot
+from hub.slot import LARGEST
 
 LARGEST_RESULT = 1e300  # a calculated one beyond this is unknown: nothing overflows, nothing becomes NaN
 DEEPEST = 50  # a tree that is nested deeper is written flat only
@@ -52,6 +51,14 @@ class Calc:
     sign: str
     left: Term
     right: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Extreme:
+    """The highest or the lowest of several; `word` is "max" or "min"."""
+
+    word: str
+    of: tuple[Term, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +106,38 @@ class Some:
     of: tuple[Truth, ...]
 
 
-Term = Const | Read | Linear | Calc
-Truth = Compare | Flag | Match | Missing | Nay | Every | Some
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """So many of them are so."""
+
+    count: int
+    of: tuple[Truth, ...]
 
 
-def function(truth: Truth, kinds: Sequence[Kind]) -> Callable[[Sequence[Slot]], Judge]:
-    """What makes the function of a tree for any slots of these kinds, in this order."""
-    text = _Text(len(kinds))
+Term = Const | Read | Linear | Calc | Extreme
+Truth = Compare | Flag | Match | Missing | Nay | Every | Some | AtLeast
+
+
+class Seen(Protocol):
+    """What a function looks at: a slot, or what stands for one (rules/window.py, rules/calendar.py)."""
+
+    @property
+    def trusted(self) -> Any: ...
+
+
+def function(truth: Truth, count: int) -> Callable[[Sequence[Seen]], Judge]:
+    """What makes the function of a tree for any `count` slots, in its order."""
+    text = _Text(count)
     text.when_all_is_known(truth)
     judge = text.function(text.truth(truth))
     return lambda slots: partial(judge, *slots)  # one function for all that read alike: it stays in the cache
+
+
+def amount(term: Term, count: int) -> Callable[[Sequence[Seen]], Callable[[], float | None]]:
+    """The same for how much it is; None when that cannot be said."""
+    text = _Text(count)
+    measure: Callable[..., Any] = text.function(text.term(term))
+    return lambda slots: partial(measure, *slots)
 
 
 # ---- the text -----------------------------------------------------------------------------------------------------
@@ -153,6 +182,10 @@ class _Text:
                 return f"({' and '.join(map(self._plain, of))})"
             case Some(of):
                 return f"({' or '.join(map(self._plain, of))})"
+            case AtLeast(count, of):
+                return f"({' + '.join(map(self._plain, of))} >= {count!r})"
+            case Extreme(word, of):
+                return f"{word}({', '.join(map(self._plain, of))})"
             case Const(value):
                 return repr(value)
             case Linear(of, factor, offset):
@@ -178,6 +211,11 @@ class _Text:
                 return self._join(of, "False", "True")
             case Some(of):
                 return self._join(of, "True", "False")
+            case AtLeast(count, of):
+                names = [self.truth(part) for part in of]
+                so = self._step(" + ".join(f"({name} is True)" for name in names))
+                open_ = self._step(" + ".join(f"({name} is None)" for name in names))
+                return self._step(f"True if {so} >= {count!r} else None if {so} + {open_} >= {count!r} else False")
 
     def term(self, node: Term) -> str:
         match node:
@@ -193,6 +231,9 @@ class _Text:
                 here, there = self.term(left), self.term(right)
                 condition = f" or {there} == 0" if sign == "/" else ""
                 return self._number([here, there], f"{here} {sign} {there}", condition)
+            case Extreme(word, of):
+                parts = [self.term(part) for part in of]
+                return self._number(parts, f"{word}({', '.join(parts)})")
 
     def _word(self, labels: frozenset[str]) -> str:
         if labels not in self._labels:
@@ -231,7 +272,7 @@ def _bounded(node: Truth | Term, depth: int = 0) -> bool:
     match node:
         case Compare(_, of):
             return all(_size(term, depth) < LARGEST_RESULT for term in of)
-        case Every(of) | Some(of):
+        case Every(of) | Some(of) | AtLeast(of=of):
             return depth < DEEPEST and all(_bounded(part, depth + 1) for part in of)
         case Nay(of):
             return depth < DEEPEST and _bounded(of, depth + 1)
@@ -252,6 +293,8 @@ def _size(term: Term, depth: int) -> float:
             return _size(of, depth + 1) * abs(factor) + abs(offset)
         case Calc("/"):
             return inf
+        case Extreme(_, of_all):
+            return max(_size(one, depth + 1) for one in of_all)
         case Calc(sign, left, right):
             here, there = _size(left, depth + 1), _size(right, depth + 1)
             return here * there if sign == "*" else here + there
@@ -259,7 +302,7 @@ def _size(term: Term, depth: int) -> float:
 
 @lru_cache(MAX_COMPILED)
 def _compiled(source: str) -> Callable[..., Callable[..., bool | None]]:
-    words: dict[str, Any] = {"__builtins__": {}}
+    words: dict[str, Any] = {"__builtins__": {}, "max": max, "min": min}
     # The source is written by this file from a condition that was parsed: none of it is somebody's text.
     exec(compile(source, "<condition>", "exec"), words)  # nosec B102
     made: Callable[..., Callable[..., bool | None]] = words["make"]

@@ -2,10 +2,12 @@
 
     either   = both {("or" | "||") both}             sum    = product {("+" | "-") product}
     both     = denied {("and" | "&&") denied}        product = signed {("*" | "/") signed}
-    denied   = ("not" | "!") denied | claim          signed = "-" signed | NUMBER [unit] | NAME | "(" either ")"
+    denied   = ("not" | "!") denied | claim          signed = "-" signed | NUMBER [unit] | NAME | call | "(" either ")"
     claim    = sum [order sum [order sum] | "is" ["not"] label | ["not"] "in" "[" item {"," item} "]"]
+    call     = FUNCTION "(" (either | "text") {"," either} ")"
 
-No calls, no attributes, no subscripts, no power, nothing that loops: an expression is as long as its text.
+FUNCTIONS is the whole list of what can be called. No attributes, no subscripts, no power, nothing that loops: an
+expression is as long as its text.
 """
 
 from __future__ import annotations
@@ -23,6 +25,22 @@ MAX_DIGITS = 15  # of a number: more than these a float cannot keep
 MAX_DEPTH = 12  # brackets, nots and minus signs inside one another
 KEYWORDS = frozenset({"and", "or", "not", "is", "in"})
 ORDERS = frozenset({"<", "<=", ">", ">=", "==", "!="})
+FUNCTIONS = {  # how each is written, for messages
+    "mean": "mean(inlet.level, 10 min)",
+    "min": "min(inlet.level, 10 min)",
+    "max": "max(inlet.level, 10 min)",
+    "change": "change(inlet.level, 30 min)",
+    "rate": "rate(inlet.level, 30 min)",
+    "count": "count(pump1.running is on, 1 h)",
+    "time": "time(pump1.running is on, 24 h)",
+    "during": 'during("Mon-Fri 22:00-07:30")',
+    "any": "any(pump*.running is on)",
+    "all": "all(pump*.running is on)",
+    "at_least": "at_least(2, pump*.running is on)",
+    "sum": "sum(pump*.current)",
+    "highest": "highest(pump*.winding)",
+    "lowest": "lowest(pump*.winding)",
+}
 _WORDS_FOR = {"&&": "and", "||": "or", "!": "not"}
 
 # What people write elsewhere, and what it is here.
@@ -44,7 +62,7 @@ _INSTEAD = {
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
       | (?P<number>\d+(?:\.\d+)?)(?:\s*(?P<unit>(?:[^\W\d_]|[°%％℃])[\w°]*(?:/[^\W\d_]\w*)?))?
-      | (?P<name>[^\W\d]\w*(?:\.\w+)*)
+      | (?P<name>[^\W\d]\w*(?:\*(?=\.[^\W\d]))?(?:\.\w+)*)
       | "(?P<label>[^"\\{}]{1,60})"
       | (?P<sign>&&|\|\||<=|>=|==(?!=)|!=(?!=)|<(?!>)|>|!(?!=)|\*(?!\*)|[-+/()\[\],])""",
     re.VERBOSE,
@@ -77,7 +95,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """`pump1.current`, `each.current`: a point, before anybody has looked whether there is one."""
+    """`pump1.current`, `each.current`, `pump*.current`: points, before anybody has looked whether there are any."""
 
     at: int
     key: str
@@ -88,6 +106,16 @@ class Label:
     """`on`, `fault`, `"locked out"`, after is and in []."""
 
     at: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`mean(inlet.level, 10 min)`; `text` is the whole of it, without blanks."""
+
+    at: int
+    name: str
+    args: tuple[Node | Label, ...]
     text: str
 
 
@@ -147,7 +175,7 @@ class Either:
     of: tuple[Node, ...]
 
 
-Node = Number | Name | Minus | Arithmetic | Order | Among | Not | Both | Either
+Node = Number | Name | Call | Minus | Arithmetic | Order | Among | Not | Both | Either
 
 
 def parse(text: str) -> Node:
@@ -182,6 +210,8 @@ def _walk(tree: Node) -> Iterator[Node]:
                 todo += (node.right, node.left)
             case Order() | Both() | Either():
                 todo += reversed(node.of)
+            case Call():
+                todo += (arg for arg in reversed(node.args) if not isinstance(arg, Label))
 
 
 # ---- text -> tokens -----------------------------------------------------------------------------------------------
@@ -351,10 +381,31 @@ class _Parser:
             return self._number()
         if token.kind == "name":
             self._next += 1
-            if self._peek.kind in ("(", "["):
-                raise self._wrong(self._peek, f'"{token.text}" cannot be called or indexed: there are no functions')
-            return Name(token.at, token.text)
+            if self._peek.kind == "[":
+                raise self._wrong(self._peek, f'"{token.text}" cannot be indexed. Write "{token.text} in [a, b]"')
+            return self._call(token) if self._peek.kind == "(" else Name(token.at, token.text)
         raise self._unexpected("a point, a number or a bracket")
+
+    def _call(self, name: Token) -> Call:
+        if name.text not in FUNCTIONS:
+            hint = did_you_mean(name.text, FUNCTIONS, "Functions")
+            raise self._wrong(name, f'"{name.text}" is not a function.{hint}')
+        self._deeper(self._peek)
+        self._next += 1
+        args = [self._argument()]
+        while self._take(","):
+            args.append(self._argument())
+        self._expect(")", '"," or ")"')
+        self._depth -= 1
+        whole = self._text[name.at : self._tokens[self._next - 1].at + 1]
+        return Call(name.at, name.text, tuple(args), "".join(whole.split()))
+
+    def _argument(self) -> Node | Label:
+        token = self._peek
+        if token.kind != "label":
+            return self._either()
+        self._next += 1
+        return Label(token.at, token.text)
 
     # ---- steps ----------------------------------------------------------------------------------------------------
 

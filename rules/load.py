@@ -22,7 +22,7 @@ from typing import Any
 from hub import units
 from hub.contract import BadConfig
 from hub.mistakes import read_toml
-from hub.model import Device, Nameplate, Severity, Title
+from hub.model import Area, Device, Nameplate, Severity, Title
 from hub.words import LANGUAGES
 from rules.condition import Condition
 from rules.errors import BadRule, did_you_mean
@@ -30,9 +30,11 @@ from rules.fit import Fit, against
 from rules.rule import Rule
 from rules.say import Template
 
-MAX_HOLD_S = 86400.0  # a day: what takes longer is for the timetable, not for an alarm
+MAX_HOLD = timedelta(days=1)  # what takes longer is for the timetable, not for an alarm
 MAX_NAME = 80  # letters
 SHIPPED = Path(__file__).resolve().parent / "shipped"  # the usual rules, one file a device kind
+
+_HOUR = timedelta(hours=1)
 
 Fleet = Sequence[tuple[Device, Nameplate]]
 
@@ -52,12 +54,12 @@ class Rules:
         return len(self.rules)
 
 
-def load_rules(folder: Path, fleet: Fleet = ()) -> Rules:
+def load_rules(folder: Path, fleet: Fleet = (), areas: Sequence[Area] = ()) -> Rules:
     """The rules of a site beside the shipped ones; one with the name of a shipped rule replaces it.
 
     Raises BadRule with every mistake of every file.
     """
-    return load(sorted(folder.glob("*.toml")), fleet, shipped_files())
+    return load(sorted(folder.glob("*.toml")), fleet, shipped_files(), areas)
 
 
 def kinds(folder: Path) -> set[str]:
@@ -86,13 +88,13 @@ def shipped_files() -> list[Path]:
     return sorted(SHIPPED.glob("*.toml"))
 
 
-def load(files: Iterable[Path], fleet: Fleet = (), shipped: Iterable[Path] = ()) -> Rules:
+def load(files: Iterable[Path], fleet: Fleet = (), shipped: Iterable[Path] = (), areas: Sequence[Area] = ()) -> Rules:
     """All rules of these files, held against the nameplates of a fleet if there is one. Raises BadRule.
 
     What a shipped rule lacks on a fleet is a warning: it may be about devices that this house does not have.
     """
     mistakes: list[str] = []
-    own = [rule for file in files for rule in _file(file, mistakes)]
+    own = [_placed(rule, areas, mistakes) for file in files for rule in _file(file, mistakes)]
     seen: dict[str, str] = {}
     for rule in own:
         if rule.name in seen:
@@ -119,6 +121,15 @@ def load(files: Iterable[Path], fleet: Fleet = (), shipped: Iterable[Path] = ())
     if mistakes:
         raise BadRule(*mistakes)
     return Rules((*own, *ours), tuple(warnings), fits)
+
+
+def _placed(rule: Rule, areas: Sequence[Area], mistakes: list[str]) -> Rule:
+    if rule.area and areas:
+        try:
+            return rule.placed(areas)
+        except BadRule as bad:
+            mistakes += bad.within(rule.place)
+    return rule
 
 
 # ---- one file -----------------------------------------------------------------------------------------------------
@@ -187,8 +198,8 @@ def _read(table: Mapping[str, Any], file: str, number: int) -> tuple[Rule | None
 # ---- the fields: each reader takes what stands in the file, or raises BadRule -------------------------------------
 
 
-def duration(value: Any) -> timedelta:
-    """ "30 s" -> 30 seconds."""
+def duration(value: Any, most: timedelta = MAX_HOLD) -> timedelta:
+    """ "30 s" -> 30 seconds. Raises BadRule."""
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*([^\W\d]+)", value) if isinstance(value, str) else None
     if match is None:
         raise BadRule(f'{_shown(value)} is not a time. Write for example "30 s" or "2 min"')
@@ -196,8 +207,8 @@ def duration(value: Any) -> timedelta:
         seconds = units.convert(float(match[1]), match[2], "s")
     except units.BadUnit:
         raise BadRule(f'"{match[2]}" is not a unit of time. Write one of: s, min, h') from None
-    if seconds > MAX_HOLD_S:
-        raise BadRule(f'"{value}" is longer than a day. Write at most "24 h"')
+    if seconds > most.total_seconds():
+        raise BadRule(f'"{value}" is longer than {most / _HOUR:g} h. Write at most "{most / _HOUR:g} h"')
     return timedelta(seconds=seconds)
 
 
@@ -281,6 +292,7 @@ _FIELDS: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "kind": (_text, ""),
     "profile": (_texts, ()),
     "device": (_texts, ()),
+    "area": (_texts, ()),
     "each": (_each, ""),
     "when": (Condition.read, None),
     "hold": (duration, timedelta(0)),

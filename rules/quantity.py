@@ -8,14 +8,16 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from hub import units
 from hub.model import Point
-from rules.function import Calc, Const, Linear, Read, Term
-from rules.grammar import Number
+from rules.function import Calc, Const, Extreme, Linear, Read, Term
+from rules.grammar import Call, Number
 
 TEMPERATURE = "temperature"
 _DIGITS = 12  # of a limit after its conversion: 0.7 bar is 0.07 MPa, not 0.06999999999999999
+_A_TIME = {"length": ("m", "m/h"), "volume": ("m3", "m3/h"), "energy": ("kWh", "kW")}  # what it is in an hour
 _DO = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
 
 
@@ -61,6 +63,43 @@ def literal(number: Number) -> Quantity:
 
 def of_point(at: int, key: str, index: int, point: Point) -> Quantity:
     return Quantity(Read(index), units.parse(point.unit).symbol, at, at, key, point=point)
+
+
+def seconds(number: Number) -> float:
+    """`10 min` in seconds. Raises Wrong when it is no time."""
+    try:
+        return units.convert(number.value, number.unit, "s")
+    except units.BadUnit:
+        raise Wrong(f'"{number.text} {number.unit}" is not a time. Write s, min, h or d', number.unit_at) from None
+
+
+def folded(node: Call, index: int, of: Quantity | None, span_s: float) -> Quantity:
+    """A window in slot `index` over a quantity, or (None) over something that is or is not so."""
+    term = Read(index)
+    if of is None:
+        return Quantity(term, "" if node.name == "count" else "s", node.at, node.at, node.text)
+    if node.name == "rate":
+        known = _A_TIME.get(of.dimension)
+        if known is None:
+            raise Wrong(f'"rate" is of a length, a volume or an energy. Write "change{node.text[4:]}"', node.at)
+        factor = units.factor(of.unit, known[0])[0] * 3600 / span_s
+        return Quantity(Linear(term, factor), known[1], node.at, node.at, node.text)
+    if node.name == "change" and of.dimension == TEMPERATURE:
+        return Quantity(term, "K", node.at, node.at, node.text, span=True)
+    point = of.point if node.name in ("mean", "min", "max") else None
+    return Quantity(term, of.unit, node.at, node.at, node.text, span=of.span, point=point)
+
+
+def together(node: Call, of: Sequence[Quantity]) -> Quantity:
+    """The sum, the highest or the lowest of several that are written alike. Raises Wrong for temperatures' sum."""
+    same = [quantity if quantity.unit == of[0].unit else _convert(quantity, of[0].unit) for quantity in of]
+    first = replace(same[0], at=node.at, text=node.text, point=None)
+    if node.name != "sum":
+        word = "max" if node.name == "highest" else "min"
+        return replace(first, term=Extreme(word, tuple(it.term for it in same)))
+    if of[0].dimension == TEMPERATURE:
+        raise Wrong(f'temperatures are not added up. Write for example "highest{node.text[3:]}"', node.at)
+    return replace(first, term=reduce(lambda left, right: Calc("+", left, right), (it.term for it in same)))
 
 
 def negative(at: int, it: Quantity) -> Quantity:

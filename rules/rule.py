@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
-from hub.model import Device, Nameplate, Point, Severity
-from rules.condition import EACH, Condition, resolve
+from hub.model import Area, Device, Nameplate, Point, Severity
+from rules.condition import EACH, Checked, Condition, resolve, spread
 from rules.errors import BadRule, did_you_mean
-from rules.function import Compare, Const, Read, Truth
+from rules.function import Compare, Const, Read
 from rules.say import Template
 
 
@@ -29,17 +29,43 @@ class Rule:
     until_hold: timedelta
     profile: tuple[str, ...]
     device: tuple[str, ...]
+    area: tuple[str, ...]
     each: str
     then: tuple[str, ...]
     story: str
     place: str  # 'rules/pumps.toml › rule "pump over-pressure"'
+    within: frozenset[str] = frozenset()  # the codes of `area` and of all that lies in them
 
     def selects(self, device: Device) -> bool:
         return (
             device.kind == self.kind
             and (not self.profile or device.profile in self.profile)
             and (not self.device or device.id in self.device)
+            and (not self.area or device.area in self.within)
         )
+
+    def placed(self, areas: Iterable[Area]) -> Rule:
+        """With the areas that it names looked up. Raises BadRule for one that is not there, or is there twice."""
+        known = list(areas)
+        inside: dict[str, list[str]] = {}
+        for it in known:
+            inside.setdefault(it.parent, []).append(it.code)
+        found: set[str] = set()
+        mistakes: list[str] = []
+        for name in self.area:
+            named = [it.code for it in known if name in (it.code, it.name)]
+            if len(named) == 1:
+                found.update(_with_all_inside(named[0], inside))
+            elif named:
+                mistakes.append(
+                    f'area: "{name}" is the name of {len(named)} areas. Write a code: {", ".join(named[:5])}'
+                )
+            else:
+                names = [word for it in known for word in (it.name, it.code)]
+                mistakes.append(f'area: "{name}" is not an area.{did_you_mean(name, names, "Areas")}')
+        if mistakes:
+            raise BadRule(*mistakes)
+        return replace(self, within=frozenset(found))
 
     def parts(self, points: Mapping[str, Point]) -> list[str]:
         """The parts of a device that this rule is about: pump1, pump2, … or the device itself, which is ""."""
@@ -64,7 +90,7 @@ class Rule:
 
     def lacks(self, points: Mapping[str, Point], part: str) -> list[str]:
         """The names that stand for no point of this nameplate."""
-        return [name for name in self.names if resolve(name, part) not in points]
+        return [name for name in self.names if spread(resolve(name, part), points)[0] not in points]
 
     def is_about(self, points: Mapping[str, Point], part: str) -> bool:
         """Whether the part is such a part at all: "pumps.total" makes no pump of "pumps"."""
@@ -78,14 +104,18 @@ class Rule:
     def check(self, plate: Nameplate, part: str, called: str) -> None:
         """Whether it can be on this nameplate. Raises BadRule with all mistakes; `called` names the plate in them."""
         mistakes: list[str] = []
-        truths: list[Truth] = []
+        checked: list[Checked] = []
         for condition in self.conditions:
             try:
-                truths.append(condition.on(plate.points, part, called).truth)
+                checked.append(condition.on(plate.points, part, called))
             except BadRule as bad:
                 mistakes += bad.mistakes
-        if len(truths) == 2 and (overlap := _overlap(*truths)):
-            mistakes.append(f'until "{self.until and self.until.text}": {overlap}')
+        if self.until is not None and len(checked) == 2:
+            limits = [_limit(it, c.reads(plate.points, part)) for it, c in zip(checked, self.conditions, strict=True)]
+            if overlap := _overlap(*limits):
+                mistakes.append(f'until "{self.until.text}": {overlap}')
+        if not self.when.names:
+            mistakes.append(f'when "{self.when.text}": names no point. What is an alarm only by the clock is none')
         for field, templates in (("say", self.say), ("do", self.do)):
             for template in templates.values():
                 mistakes += (f"{field} › {mistake}" for mistake in template.check(plate.points, part, called))
@@ -99,6 +129,17 @@ class Rule:
         return [f"{self.place} › {mistake}" for condition in self.conditions for mistake in condition.strange_units()]
 
 
+def _with_all_inside(code: str, inside: Mapping[str, Sequence[str]]) -> set[str]:
+    found: set[str] = set()
+    todo = [code]
+    while todo:
+        one = todo.pop()
+        if one not in found:
+            found.add(one)
+            todo += inside.get(one, ())
+    return found
+
+
 def _action(plate: Nameplate, key: str, called: str) -> list[str]:
     action = plate.actions.get(key)
     if action is None:
@@ -110,9 +151,11 @@ def _action(plate: Nameplate, key: str, called: str) -> list[str]:
     return []
 
 
-def _overlap(when: Truth, until: Truth) -> str:
+Limit = tuple[str, str, float]  # what, above or below, how much
+
+
+def _overlap(above: Limit | None, below: Limit | None) -> str:
     """`x > 3.2` until `x < 3.5`: the limits contradict each other between 3.2 and 3.5."""
-    above, below = _limit(when), _limit(until)
     if above is None or below is None or above[0] != below[0]:
         return ""
     (_, sign, limit), (_, back, ends) = above, below
@@ -123,8 +166,9 @@ def _overlap(when: Truth, until: Truth) -> str:
     return ""
 
 
-def _limit(truth: Truth) -> tuple[int, str, float] | None:
-    match truth:
+def _limit(checked: Checked, keys: Sequence[str]) -> Limit | None:
+    """When it is one: of a point, or of a window."""
+    match checked.truth:
         case Compare((sign,), (Read(index), Const(value))):
-            return index, sign, value
+            return [*keys, *(it.text for it in checked.beside)][index], sign, value
     return None

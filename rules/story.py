@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from hub.contract import Finding
 from hub.model import AlarmEvent, Kind, Point, Quality, Value
 from hub.slot import Slot
 from rules.book import Book
-from rules.condition import resolve
+from rules.condition import resolve, spread
 from rules.engine import Instance, Phase
 from rules.errors import BadRule, did_you_mean
 from rules.fit import Fit
@@ -28,7 +28,9 @@ from rules.load import Rules, duration
 from rules.rule import Rule
 
 MAX_LINES = 200  # of a story
-START = datetime(2026, 1, 1, tzinfo=UTC)
+LONGEST = timedelta(days=30)
+START = datetime(2026, 1, 1, tzinfo=UTC)  # midnight on the site, a Thursday
+_BEGINS = re.compile(r"time from (\d{4}-\d\d-\d\d \d\d:\d\d)$")
 _ON_OFF = {"on": True, "off": False}
 
 
@@ -54,7 +56,7 @@ def play(rule: Rule, fit: Fit) -> list[str]:
         if len(lines) < 2 or len(lines) > MAX_LINES:
             raise BadRule(f'has {len(lines)} lines. Write a head "time  inlet.level  is" and up to {MAX_LINES} lines')
         head = _head(rule, lines[0], fit)
-        stage = _Stage(rule, fit)
+        stage = _Stage(rule, fit, _begins(cells(lines[0])[0]))
         return [f"{place} › {wrong}" for line in lines[1:] if (wrong := stage.line(head, line))]
     except BadRule as bad:
         return bad.within(place)
@@ -67,9 +69,10 @@ def cells(line: str) -> list[str]:
 
 def _head(rule: Rule, line: str, fit: Fit) -> list[str]:
     head = cells(line)
-    if len(head) < 3 or head[0] != "time" or head[-1] != "is":
+    if len(head) < 3 or not (head[0] == "time" or _BEGINS.match(head[0])) or head[-1] != "is":
         raise BadRule(f'at "{line}": the first line is "time", then points, then "is", two blanks apart')
-    looks_at = dict.fromkeys(name for condition in rule.conditions for name in condition.names)
+    points = fit.plate.points
+    looks_at = dict.fromkeys(key for c in rule.conditions for name in c.names for key in spread(name, points))
     mistakes = []
     for name in head[1:-1]:
         if name not in looks_at:
@@ -83,13 +86,24 @@ def _head(rule: Rule, line: str, fit: Fit) -> list[str]:
     return [resolve(name, fit.part) for name in head]
 
 
+def _begins(cell: str) -> datetime:
+    """When the story begins. Raises BadRule."""
+    told = _BEGINS.match(cell)
+    if told is None:
+        return START
+    try:
+        return datetime.strptime(told[1], "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
+    except ValueError:
+        raise BadRule(f'at "{cell}": there is no such day or time') from None
+
+
 class _Stage:
     """One instance of the rule on slots of its own, with a clock that the lines move."""
 
-    def __init__(self, rule: Rule, fit: Fit) -> None:
-        self._rule = rule
+    def __init__(self, rule: Rule, fit: Fit, start: datetime) -> None:
+        self._start = start
         self._slots = {key: Slot(fit.device.id, point, 0) for key, point in fit.plate.points.items()}
-        self._book = Book([rule], lambda device: fit.plate)
+        self._book = Book([rule], lambda device: fit.plate, UTC)
         self._wakes = self._book.bind(fit.device, self._slots)
         self._it = next(it for its in self._wakes.values() for it in its if it.part == fit.part)
         self._now: datetime | None = None
@@ -116,7 +130,7 @@ class _Stage:
 
     def _time(self, cell: str, line: str) -> datetime:
         try:
-            at = START + duration(cell)
+            at = self._start + duration(cell, LONGEST)
         except BadRule as bad:
             raise BadRule(f'at "{line}": {bad}') from None
         if self._now is not None and at <= self._now:
@@ -136,6 +150,8 @@ class _Stage:
         for key, (value, quality) in values.items():
             self._slots[key].put(value, quality, at)
             woken.update(dict.fromkeys(self._wakes[key]))
+        if self._it.timed:
+            woken[self._it] = None  # in the house it is looked at often enough
         return [*self._book.step(woken, at), *self._book.tick(at)]
 
     def _state(self, found: Iterable[Finding]) -> str:

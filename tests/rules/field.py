@@ -77,7 +77,7 @@ def ask(text: str, values: Mapping[str, Any]) -> bool | None:
     where = slots()
     put(where, values)
     condition = Condition(text)
-    return condition.on(PLATE.points).bind([where[key] for key in condition.reads()])()
+    return condition.on(PLATE.points).bind([where[key] for key in condition.reads(PLATE.points)])()
 
 
 def rule(when: str, **fields: Any) -> Rule:

@@ -147,13 +147,13 @@ def test_what_cannot_be_calculated_is_unknown(text, values):
 
 def test_each_reads_the_points_of_its_part():
     condition = Condition("each.current > 5 A and inlet.level < 3 m")
-    assert condition.reads("pump2") == ("pump2.current", "inlet.level")
+    assert condition.reads(PLATE.points, "pump2") == ("pump2.current", "inlet.level")
     where = slots()
     put(where, {"pump1.current": 1.0, "pump2.current": 6.0, "inlet.level": 2.0})
     checked = condition.on(PLATE.points, "pump2")
-    assert checked.bind([where[key] for key in condition.reads("pump2")])() is True
+    assert checked.bind([where[key] for key in condition.reads(PLATE.points, "pump2")])() is True
     assert condition.on(PLATE.points, "pump1") is checked  # the same shape is checked and compiled once
-    assert checked.bind([where[key] for key in condition.reads("pump1")])() is False
+    assert checked.bind([where[key] for key in condition.reads(PLATE.points, "pump1")])() is False
 
 
 def test_the_value_is_read_at_each_question():

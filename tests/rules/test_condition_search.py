@@ -8,7 +8,21 @@ from hypothesis import strategies as st
 from hub.model import Kind, Position, Quality
 from rules.condition import Condition
 from rules.errors import BadRule
-from rules.function import Calc, Compare, Const, Every, Flag, Linear, Match, Missing, Nay, Read, Some
+from rules.function import (
+    AtLeast,
+    Calc,
+    Compare,
+    Const,
+    Every,
+    Extreme,
+    Flag,
+    Linear,
+    Match,
+    Missing,
+    Nay,
+    Read,
+    Some,
+)
 from tests.rules.field import MOST_CALLS, NOON, PLATE, calls_of_python, slots
 
 ORDERS = {
@@ -52,6 +66,9 @@ def number(term, seen):
             a, b = number(left, seen), number(right, seen)
             unknown = a is None or b is None or (sign == "/" and b == 0)
             result = None if unknown else SUMS[sign](a, b)
+        case Extreme(word, of):
+            all_of = [number(part, seen) for part in of]
+            result = None if None in all_of else (max if word == "max" else min)(all_of)
     return result if result is not None and -1e300 < result < 1e300 else None
 
 
@@ -77,6 +94,10 @@ def answer(truth, seen):
         case Some(of):
             answers = [answer(part, seen) for part in of]
             return True if True in answers else None if None in answers else False
+        case AtLeast(count, of):
+            answers = [answer(part, seen) for part in of]
+            sure, open_ = answers.count(True), answers.count(None)
+            return True if sure >= count else None if sure + open_ >= count else False
 
 
 # ---- what is tried ------------------------------------------------------------------------------------------------
@@ -126,6 +147,13 @@ CLAIMS = st.one_of(
             "station.name is x",
             "inlet.level is missing",
             "station.place is not missing",
+            "any(pump*.running)",
+            "all(pump*.running is on and pump*.current > 3 A)",
+            "at_least(2, pump*.state is fault)",
+            "at_least(1, pump*.current > 5 A)",
+            "sum(pump*.current) > 20 A",
+            "highest(pump*.current) - lowest(pump*.current / 2) > 3 A",
+            "sum(pump*.current / pump*.bearing * 2 K) > 3 A",
         ]
     ),
 )
@@ -166,7 +194,7 @@ def test_the_function_agrees_with_a_slow_walk_and_never_raises(text, states):
     where = slots()
     for key, (value, quality) in states.items():
         where[key].put(value, quality, NOON)
-    read = [where[key] for key in condition.reads()]
+    read = [where[key] for key in condition.reads(PLATE.points)]
     got = checked.bind(read)()
     assert got is answer(checked.truth, [known(slot) for slot in read])
 

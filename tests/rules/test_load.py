@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
-from hub.model import Device, Nameplate, Point, Severity
+from hub.model import Area, Device, Nameplate, Point, Severity
 from rules.errors import BadRule
 from rules.load import duration, kinds, load, load_rules, shipped_files, unwatched
-from tests.rules.field import DEVICE, PLATE
+from rules.rule import Rule
+from tests.rules.field import DEVICE, PLATE, rule
 
 GOOD = """
 [[rule]]
@@ -57,7 +59,7 @@ SAID = [
     (('"60 s"', '"60"'), 'hold: "60" is not a time. Write for example "30 s" or "2 min"'),
     (('"60 s"', '"-60 s"'), 'hold: "-60 s" is not a time. Write for example "30 s" or "2 min"'),
     (('"60 s"', '"60 m"'), 'hold: "m" is not a unit of time. Write one of: s, min, h'),
-    (('"60 s"', '"25 h"'), 'hold: "25 h" is longer than a day. Write at most "24 h"'),
+    (('"60 s"', '"25 h"'), 'hold: "25 h" is longer than 24 h. Write at most "24 h"'),
     (
         ('"high"', '"critical"'),
         'severity: "critical" is not a severity. Did you mean "urgent"? Severities: urgent, high, medium, low',
@@ -287,3 +289,50 @@ def test_a_device_that_no_rule_can_watch_is_told():
     bare = Device("ps-9", "n", "pump_station", "modbus+tcp://10.0.0.2/1")
     fleet = [(DEVICE, PLATE), (meter, PLATE), (bare, Nameplate())]
     assert [device.id for device in unwatched(load(shipped_files()), fleet)] == ["m-1", "ps-9"]
+
+
+# ---- areas --------------------------------------------------------------------------------------------------------
+
+AREAS = (
+    Area("341204000000", "颍泉区"),
+    Area("341204100000", "东乡镇", "341204000000"),
+    Area("341204100201", "李庄", "341204100000"),
+    Area("341204101000", "西乡镇", "341204000000"),
+    Area("341204101201", "李庄", "341204101000"),
+)
+
+
+def placed(*names: str) -> Rule:
+    return rule("inlet.level > 3 m", area=list(names)).placed(AREAS)
+
+
+def test_a_rule_can_be_for_an_area_and_all_that_lies_in_it():
+    device = structs.replace(DEVICE, area="341204100201")
+    assert placed("颍泉区").selects(device)
+    assert placed("东乡镇").selects(device)
+    assert placed("341204100201").selects(device)
+    assert not placed("西乡镇").selects(device)
+    assert placed("西乡镇", "东乡镇").selects(device)
+    assert not placed("颍泉区").selects(DEVICE)  # it lies nowhere
+
+
+def test_an_area_that_is_not_there_or_is_there_twice_is_said():
+    with pytest.raises(BadRule) as caught:
+        placed("东乡", "李庄")
+    assert caught.value.mistakes == (
+        'area: "东乡" is not an area. Did you mean "东乡镇"?',
+        'area: "李庄" is the name of 2 areas. Write a code: 341204100201, 341204101201',
+    )
+
+
+def test_the_areas_of_a_site_are_looked_up_when_its_rules_are_loaded(tmp_path):
+    text = '[[rule]]\nname = "r"\nkind = "pump_station"\narea = ["东乡镇"]\nwhen = "inlet.level > 3 m"\n'
+    text += 'severity = "low"\nsay = { zh-CN = "水位", en = "level" }\n'
+    (tmp_path / "a.toml").write_text(text, "utf-8")
+    here = structs.replace(DEVICE, area="341204100201")
+    there = structs.replace(DEVICE, id="ps-2", area="341204101201")
+    loaded = load([tmp_path / "a.toml"], [(there, PLATE), (here, PLATE)], (), AREAS)
+    assert loaded.fits["r"].device == here
+    (tmp_path / "a.toml").write_text(text.replace("东乡镇", "东乡县"), "utf-8")
+    with pytest.raises(BadRule, match='rule "r" › area: "东乡县" is not an area'):
+        load([tmp_path / "a.toml"], [(here, PLATE)], (), AREAS)
