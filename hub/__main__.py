@@ -18,6 +18,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from hub import traces
 from hub.clock import SystemClock
@@ -109,7 +110,7 @@ def _read(folder: Path) -> tuple[Site, Rules, int]:
     if fleet:
         fleet.append((self_watch.device(), self_watch.plate(has_server=True)))
     try:
-        rules = load_rules(folder / "rules", fleet)
+        rules = load_rules(folder / "rules", fleet, site.areas if site else ())
         played = play_all(rules)
     except BadConfig as bad:
         mistakes.extend(bad.mistakes)
@@ -276,7 +277,7 @@ async def _open(kind: type[House], site: Site, rules: Rules, drivers: Any, demo:
 
     try:
         plates = dict(site.plates)  # those of devices that are adopted come in here
-        book = Book(rules, lambda device: plates[device.id])
+        book = Book(rules, lambda device: plates[device.id], ZoneInfo(site.hub.site.zone))
         return await kind.open(site, SystemClock(), book, drivers, demo=demo, plates=plates, itself=True)
     except (LedgerUnavailable, HistoryUnavailable) as error:
         raise Refused(str(error)) from None

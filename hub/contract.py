@@ -16,10 +16,12 @@ from hub.model import (
     CommandRecord,
     Device,
     Nameplate,
+    Quality,
     Reading,
     Receipt,
     Severity,
     Title,
+    Value,
     Words,
 )
 
@@ -173,6 +175,14 @@ class Judgement(Protocol):
 
     def orphans(self) -> list[tuple[str, str]]:
         """(device, rule) of restored alarms that no rule will ever end."""
+        ...
+
+    def wants(self) -> Mapping[str, Mapping[str, float]]:
+        """Of devices whose rules look back further than they have been bound: point -> seconds looked back."""
+        ...
+
+    def remember(self, device: str, course: Sequence[tuple[datetime, Mapping[str, tuple[Value, Quality]]]]) -> None:
+        """What was read of a device before it was bound, in the order of time."""
         ...
 
     def clock_moved(self, by: timedelta) -> None:

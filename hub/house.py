@@ -40,6 +40,7 @@ from hub.ledger.ledger import Ledger
 from hub.ledger.trouble import LedgerUnavailable
 from hub.model import Action, Alarm, Area, CommandRecord, Device, Nameplate, Origin, Reading, Words
 from hub.pending import Pending
+from hub.recall import Recall
 from hub.registry import follow
 from hub.rights import FAMILIES
 from hub.secrets import Secret
@@ -137,6 +138,7 @@ class House:
         self.hub = Hub(clock, _HubHistory(historian, self.collector), ledger, judgement)
         self.clock_watch = ClockWatch(clock, self.hub.outbox.put)
         self.hub.on_clock = self.clock_watch.moved
+        self.recall = Recall(self.hub, judgement, historian, historian.catalogue, clock)
         self.holds = HoldsFile(site.data / "holds.json", judgement, clock)
         self.drivers: dict[str, Driver] = {n: spec.open(site.options[n], clock) for n, spec in drivers.items()}
         self.sight = Sight(self.hub, {**FAMILIES, **site.hub.families})
@@ -224,6 +226,7 @@ class House:
             self.supervisor.keep("self-watch", self.self_watch.run)
         self.supervisor.keep("tick", self._tick)
         self.supervisor.keep("holds", self.holds.run)
+        self.supervisor.keep("recall", self.recall.run)
         for name, driver in self.drivers.items():
             self.supervisor.keep(f"driver {name}", self._runner(driver))
 

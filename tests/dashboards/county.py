@@ -141,6 +141,11 @@ class Verdicts:
     def orphans(self) -> list[tuple[str, str]]:
         return []
 
+    def wants(self) -> Mapping[str, Mapping[str, float]]:
+        return {}
+
+    def remember(self, device: str, course: Sequence[Any]) -> None: ...
+
     def clock_moved(self, by: timedelta) -> None: ...
 
     def restless(self, device: str) -> Mapping[Any, None]:

@@ -144,6 +144,11 @@ class Limit:
     def orphans(self) -> list[tuple[str, str]]:
         return []
 
+    def wants(self) -> Mapping[str, Mapping[str, float]]:
+        return {}
+
+    def remember(self, device: str, course: Sequence[Any]) -> None: ...
+
     def clock_moved(self, by: timedelta) -> None:
         pass
 
