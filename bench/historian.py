@@ -16,6 +16,7 @@ import contextlib
 import os
 import resource
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -43,7 +44,9 @@ LIVE_DAYS, LIVE_S, OLD_S = 2, 10, 30  # the last two days are read every 10 s, t
 TODAY = 20_000 * DAY_US
 HOUR, MINUTE = 3_600_000_000, 60_000_000
 RATES = (20_000, 100_000)
-ROUNDS, ASKED = 3, 20
+ASKED = 20  # times, of each question
+KILLS, WRITES_S = 3, 20  # a child writes so long before it is killed
+LOADED = 100_000  # readings a second, while questions are asked
 GOALS = {"ingest": 3.0, "1 series, 1 h": 1.0, "1 series, 24 h by the minute": 0.5,
          "50 series, 24 h by the minute": 0.3, "village of 200, 30 d by the hour": 1.0, "bytes": 0.9}  # fmt: skip
 
@@ -119,12 +122,62 @@ async def paced(folder: Path, rate: int, minutes: float) -> None:
     late = np.percentile(lag, 99)
     files = store.health.segments
     await store.close()
-    memory = f"{rss[0]:.0f} to {rss[-1]:.0f} MB" if rss else "not looked at"
+    memory = ", ".join(f"{rss[len(rss) * n // 4 - 1]:.0f}" for n in range(1, 5)) if len(rss) > 3 else "not looked at"
     print(
         f"{rate:,} a second for {minutes:g} min: commit p50 {p50:.1f} p99 {p99:.1f} max {max(turn.commits_ms):.1f} ms;"
     )
     print(f"    {used / turn.points * 1e6:.3f} CPU-µs a reading, {used / passed * 100:.1f} % of a core;", end=" ")
-    print(f"the loop is late by {late:.1f} ms (p99); memory {memory}; {files} files")
+    print(f"the loop is late by {late:.1f} ms (p99); {files} files; memory by quarters {memory} MB")
+
+
+async def reopened(folder: Path) -> float:
+    """A child that writes 100,000 a second, seals and merges is killed; the longest time to open what is left, ms."""
+    took = []
+    for n in range(KILLS):
+        place = folder / f"killed-{n}"
+        with child("--write", str(place), ready="writing") as writer:
+            await asyncio.sleep(WRITES_S)
+            writer.kill()
+            writer.wait()
+        before = time.perf_counter()
+        store = await EmbeddedHistorian.open(place, SystemClock())
+        took.append((time.perf_counter() - before) * 1e3)
+        await store.close()
+        shutil.rmtree(place)
+    print(
+        f"opened after a kill -9 amid {LOADED:,} a second: {', '.join(f'{it:.0f}' for it in took)} ms (promised 1,000)"
+    )
+    return max(took)
+
+
+@contextlib.contextmanager
+def child(*args: str, ready: str) -> Iterator[subprocess.Popen[str]]:
+    """This script in a process of its own, until the end of the block; it has said `ready`."""
+    command = [sys.executable, "-m", "bench.historian", *args]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as it:
+        try:
+            said = it.stdout.readline() if it.stdout else ""
+            assert said.strip() == ready, "the child did not start"
+            yield it
+        finally:
+            it.kill()
+
+
+async def write(folder: Path) -> None:
+    store = await EmbeddedHistorian.open(folder, SystemClock(), seal_points=LOADED * 5)
+    merging = asyncio.create_task(merge(store))
+    print("writing", flush=True)
+    await flood(store.write)
+    merging.cancel()
+
+
+def feed(url: str) -> None:
+    """A server is given as much as ours is, by a process of its own."""
+    server, began = Victoria(Access(url)), time.perf_counter()
+    print("feeding", flush=True)
+    for second, it in enumerate(live(LOADED, 100_000)):
+        server.write(lines(it, lambda number: None, "load"))
+        time.sleep(max(0.0, began + second + 1 - time.perf_counter()))
 
 
 async def merge(store: EmbeddedHistorian) -> None:
@@ -247,7 +300,12 @@ def metrics_ql(server: Victoria, series: list[int], start: int, end: int, step: 
     return sum(len(it.values) for it in server._query("/api/v1/query_range", asked))
 
 
-async def questions(store: EmbeddedHistorian, server: Victoria, days: int) -> dict[str, tuple[float, float]]:
+async def questions(
+    store: EmbeddedHistorian, server: Victoria, days: int, forget: Path | None = None
+) -> dict[str, tuple[float, float]]:
+    """What each question took of ours and of theirs, ms (median). `forget`: files that the machine is to have forgotten
+    before each of them.
+    """
     random = np.random.default_rng(3)
     village = [(1 + device) * BLOCK for device in range(200)]
 
@@ -278,7 +336,11 @@ async def questions(store: EmbeddedHistorian, server: Victoria, days: int) -> di
     found = {}
     for name, ask in asked.items():
         await ask()
-        rows = [await ask() for _ in range(ASKED if "village" not in name else 5)]
+        rows = []
+        for _ in range(ASKED if "village" not in name else 5):
+            if forget is not None:
+                drop(forget)
+            rows.append(await ask())
         found[name] = (float(np.median([it[0] for it in rows])), float(np.median([it[1] for it in rows])))
     return found
 
@@ -287,6 +349,14 @@ async def spent(work: Callable[[], Awaitable[Any]]) -> float:
     before = time.perf_counter()
     await work()
     return (time.perf_counter() - before) * 1e3
+
+
+def drop(folder: Path) -> None:
+    """The machine's memory of these files (not what the processes themselves keep)."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as it:
+                os.posix_fadvise(it.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def size_of(folder: Path) -> int:
@@ -313,6 +383,7 @@ async def run(minutes: float, days: int) -> bool:
         for rate in RATES:
             await paced(folder / f"paced-{rate}", rate, minutes)
             shutil.rmtree(folder / f"paced-{rate}")
+        reopen_ms = await reopened(folder)
         before = size_of(folder / "victoria")
         store = await EmbeddedHistorian.open(folder / "ours", ManualClock(to_datetime(TODAY + 2 * HOUR)))
         began = time.perf_counter()
@@ -328,11 +399,17 @@ async def run(minutes: float, days: int) -> bool:
         print(f"    VictoriaMetrics {theirs / total:.2f}")
         idle = await questions(store, server, days)
         table("asked of both, nothing else to do", idle)
-        writing = asyncio.create_task(flood(store))
-        table("asked while ours takes 100,000 a second", await questions(store, server, days))
+        table("files forgotten before each question", await questions(store, server, days, folder))
+        with child("--feed", url, ready="feeding"):
+            theirs_loaded = await questions(store, server, days)
+        writing = asyncio.create_task(flood(store.write))
+        ours_loaded = await questions(store, server, days)
         writing.cancel()
+        beside = {name: (ours_loaded[name][0], theirs_loaded[name][1]) for name in idle}
+        table(f"asked while it takes {LOADED:,} a second", beside)
         await store.close()
     kept = {"ingest": ratio >= GOALS["ingest"], "bytes": bytes_ratio <= GOALS["bytes"]}
+    kept |= {"reopened within a second": reopen_ms <= 1000}
     kept |= {name: idle[name][0] <= goal * idle[name][1] for name, goal in GOALS.items() if name in idle}
     print(f"\ningest for CPU: {ratio:.1f} x VictoriaMetrics (goal {GOALS['ingest']:.0f}); "
           f"bytes of live readings: {bytes_ratio:.2f} of its (goal {GOALS['bytes']})")  # fmt: skip
@@ -350,10 +427,10 @@ def _is(process: Path, name: str) -> bool:
     return False
 
 
-async def flood(store: EmbeddedHistorian) -> None:
+async def flood(write: Callable[[Batch], Awaitable[Any]]) -> None:
     began = time.perf_counter()
-    for second, batch in enumerate(live(100_000, 100_000)):
-        await store.write(batch)
+    for second, batch in enumerate(live(LOADED, 100_000)):
+        await write(batch)
         await asyncio.sleep(max(0.0, began + second + 1 - time.perf_counter()))
 
 
@@ -361,5 +438,11 @@ if __name__ == "__main__":
     asked = argparse.ArgumentParser()
     asked.add_argument("--minutes", type=float, default=1.0)
     asked.add_argument("--days", type=int, default=30)
+    asked.add_argument("--write", type=Path, help="only write into this folder, until killed")
+    asked.add_argument("--feed", metavar="URL", help="only write to this server, until killed")
     args = asked.parse_args()
+    if args.write:
+        asyncio.run(write(args.write))
+    elif args.feed:
+        feed(args.feed)
     sys.exit(not asyncio.run(run(args.minutes, args.days)))
