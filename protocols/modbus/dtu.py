@@ -80,17 +80,20 @@ class Greeting:
         if found is None or not found.end():
             return None
         id = found.group(1) if found.re.groups else found.group()
-        return Registration(id or found.group(), held[: found.end()], held[found.end() :])
+        return Registration(id or found.group(), held[: found.end()], held[found.end() :], begins=found.start())
 
 
 @dataclass(frozen=True)
 class Registration:
-    """A DTU has said who it is. `raw` is what it said, `rest` what came glued to it; `secret` stands in `raw` too."""
+    """A DTU has said who it is. `raw` is what it said, `rest` what came glued to it; `secret` stands in `raw` too.
+    `begins`: so many bytes of `raw` came before its name.
+    """
 
     id: str
     raw: bytes
     rest: bytes
     secret: str = ""
+    begins: int = 0
 
     @property
     def shown(self) -> bytes:
@@ -104,7 +107,8 @@ class Registration:
         if found is None:
             return self
         end = found.end()
-        return Registration(self.id, self.raw + self.rest[:end], self.rest[end:], found.group(1).decode())
+        raw, rest = self.raw + self.rest[:end], self.rest[end:]
+        return Registration(self.id, raw, rest, found.group(1).decode(), self.begins)
 
     @property
     def may_get_a_secret(self) -> bool:
@@ -138,9 +142,11 @@ class Door:
         return self._best()
 
     def _best(self) -> Registration | None:
-        """The longest that fits: PS-12 is not PS-1 with a 2 behind it."""
+        """The first name that is said, and of those the longest: PS-12 is not PS-1 with a 2 behind it, and whoever has
+        said who he is does not become somebody else by what he says then.
+        """
         found = [one for greeting in self._greetings if (one := greeting.read(self._held))]
-        best = max(found, key=lambda one: len(one.raw), default=None)
+        best = min(found, key=lambda one: (one.begins, -len(one.raw)), default=None)
         return best.with_secret() if best else None
 
 

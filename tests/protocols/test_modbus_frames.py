@@ -349,3 +349,16 @@ def test_bits_and_words_come_back(coils):
     assert pdu.bits(pdu.pack_bits(coils), len(coils)) == tuple(coils)
     words = [n * 1337 & 0xFFFF for n in range(len(coils))]
     assert list(pdu.words(pdu.data_of(words))) == words
+
+
+def test_whoever_has_said_its_name_does_not_become_another_by_what_it_says_then():
+    """A made-up reply or noise behind it, and then the name of a neighbour that stands by itself."""
+    mine, other = b"860123456789012", b"860123456789013"
+    greetings = [Greeting(How.TEXT, mine.decode()), Greeting(How.TEXT, other.decode()), Greeting(How.IMEI)]
+    for noise in (b"\x01\x03\x02\x00\x00\xb8D", b"\xf1", other + b"\x00", b" "):
+        door = Door(greetings)
+        said = door.feed(mine + noise + other + b"\x01") or door.idle()
+        assert (said.id, said.raw) == (mine.decode(), mine)
+    door = Door(greetings)
+    said = door.feed(b"\x00\x00" + other + b" ") or door.idle()  # noise before the first name is let be
+    assert said.id == other.decode()
