@@ -30,8 +30,8 @@ _UNSEEN = (AlarmState.UNACKNOWLEDGED, AlarmState.RETURNED)
 AlarmId = Annotated[str, Path(max_length=64)]
 
 
-class Shelved(StrEnum):
-    """Whether those that are shelved are among them."""
+class Among(StrEnum):
+    """Whether those that call nobody, because they are shelved, or suppressed, are among them."""
 
     NO = "no"
     ALSO = "also"
@@ -47,7 +47,8 @@ class Which(BaseModel):
     state: AlarmState | None = None
     device: str = ""
     area: str = ""
-    shelved: Shelved = Shelved.NO
+    shelved: Among = Among.NO
+    suppressed: Among = Among.NO
 
 
 class Page(BaseModel):
@@ -101,8 +102,9 @@ class AllSeen(Seen):
 async def alarms(request: Request, which: Annotated[Which, Query()]) -> Response:
     """The alarms that stand: unacknowledged first, then by severity, then the newest. `counts`: all, by severity.
 
-    Those that are shelved call nobody and are not counted; `shelved=also` lists them as well, `only` nothing else. One
-    of them may be over: its `state` is `normal`.
+    Those that are shelved, or suppressed because another one explains them, call nobody and are not counted;
+    `shelved=also` (`suppressed=also`) lists them as well, `only` nothing else. One that is shelved may be over: its
+    `state` is `normal`.
     """
     it, seen = desk(request), view(request)
     stand = standing(request)
@@ -111,13 +113,13 @@ async def alarms(request: Request, which: Annotated[Which, Query()]) -> Response
     found = [
         alarm
         for alarm in stand
-        if (which.shelved is Shelved.ALSO or (which.shelved is Shelved.ONLY) == (alarm.shelved is not None))
+        if _wanted(alarm, which)
         and (which.severity is None or alarm.severity == which.severity)
         and (which.state is None or alarm.state is which.state)
         and (not which.device or alarm.device == which.device)
         and (codes is None or (alarm.device in members and members[alarm.device].device.area in codes))
     ]
-    counts = [sum(alarm.severity == one and alarm.shelved is None for alarm in stand) for one in Severity]
+    counts = [sum(alarm.severity == one and alarm.calls for alarm in stand) for one in Severity]
     told = [shape.alarm(alarm) for alarm in sorted(found, key=_order)]
     return json(encode({"alarms": told, "counts": counts}))
 
@@ -211,6 +213,14 @@ def _mine(request: Request, alarm_id: str) -> None:
     if live is None:
         raise NotLive(alarm_id)
     need(request, Right.ACKNOWLEDGE, device(request, live.device))
+
+
+def _wanted(it: Alarm, which: Which) -> bool:
+    """By whether it is put aside. `only` the shelved ones are all of them, suppressed or not; and vice versa."""
+    asked = ((which.shelved, it.shelved is not None), (which.suppressed, it.suppressed is not None))
+    if any(among is Among.ONLY for among, _ in asked):
+        return all(aside for among, aside in asked if among is Among.ONLY)
+    return all(among is Among.ALSO or not aside for among, aside in asked)
 
 
 def _order(it: Alarm) -> tuple[bool, int, float]:

@@ -48,6 +48,7 @@ MAY_BE_NULL = {
         "received_at",
         "origin",
         "shelved",
+        "suppressed",
         "until",
     ),
 }
@@ -125,6 +126,7 @@ _ALARM = {
     "count": 1,
     "remarks": 0,
     "shelved": None,
+    "suppressed": None,
     "say": {"zh-CN": "前池水位过高", "en": "Forebay level high"},
     "do": {"zh-CN": "检查机组是否已开", "en": "Check that the pumps run"},
     "facts": Map({"inlet.level": 3.31}),

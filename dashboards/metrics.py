@@ -57,12 +57,16 @@ class _HouseNumbers:
         yield _gauge("viewers", "Open live streams", len(bus.viewers))
         yield _gauge("stream_frame_number", "Number of the last frame of the live stream", bus.number)
         yield _gauge("stream_frames_merged", "Frames that slow viewers got merged", bus.frames_merged)
-        alarms = GaugeMetricFamily("fieldhub_alarms_standing", "Standing alarms, not shelved", labels=["severity"])
-        calling = [it for it in house.alarms() if it.shelved is None]
+        alarms = GaugeMetricFamily(
+            "fieldhub_alarms_standing", "Standing alarms that call somebody", labels=["severity"]
+        )
+        standing = house.alarms()
+        calling = [it for it in standing if it.calls]
         for severity in (1, 2, 3, 4):
             alarms.add_metric([str(severity)], sum(it.severity == severity for it in calling))
         yield alarms
-        yield _gauge("alarms_shelved", "Alarms that somebody has put aside", len(house.alarms()) - len(calling))
+        yield _gauge("alarms_shelved", "Alarms that somebody has put aside", sum(bool(it.shelved) for it in standing))
+        yield _gauge("alarms_suppressed", "Alarms that another explains", sum(bool(it.suppressed) for it in standing))
         counts = CounterMetricFamily("fieldhub_hub", "What the hub counted", labels=["what"])
         for what, count in system["counts"].items():
             counts.add_metric([what], count)

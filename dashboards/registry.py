@@ -17,6 +17,7 @@ from dashboards.devices import DeviceId
 from dashboards.packed import json, ready
 from dashboards.problems import Problem
 from dashboards.shape import encode
+from hub import self_watch
 from hub.adoption import OfAFile
 from hub.contract import BadConfig
 from hub.model import Device
@@ -112,7 +113,7 @@ async def row(request: Request, device_id: DeviceId) -> Response:
     """A device as a row of devices/*.toml has it, for who commissions; `file` is the one it stands in, "": by hand."""
     it = device(request, device_id)
     need(request, Right.COMMISSION, it)
-    file = desk(request).house.site.files.get(it.id, "")
+    file = "hub.toml" if it.driver == self_watch.DRIVER else desk(request).house.site.files.get(it.id, "")
     return json(encode({name: getattr(it, name) for name in FIELDS} | {"file": file}))
 
 

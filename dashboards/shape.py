@@ -225,6 +225,7 @@ def alarm(it: Alarm) -> dict[str, Any]:
         "count": it.count,
         "remarks": it.remarks,
         "shelved": shelving(it.shelved),
+        "suppressed": None if it.suppressed is None else {"at": it.suppressed.at, "say": title(it.suppressed.say)},
         "say": title(it.say),
         "do": title(it.do),
         "facts": {key: value(fact) for key, fact in it.facts.items()},

@@ -95,8 +95,9 @@ def _check(args: argparse.Namespace) -> int:
 def _read(folder: Path) -> tuple[Site, Rules, int]:
     """Everything of a site that can be wrong before it runs, and how many stories were played. Raises BadConfig."""
     from drivers import DRIVERS
-    from hub import self_watch
+    from hub import outage, self_watch
     from hub.config import read_site
+    from hub.model import Area
     from rules.load import kinds, load_rules
     from rules.story import play_all
 
@@ -109,6 +110,7 @@ def _read(folder: Path) -> tuple[Site, Rules, int]:
     fleet = [(device, site.plates[device.id]) for device in site.devices] if site else []
     if fleet:
         fleet.append((self_watch.device(), self_watch.plate(has_server=True)))
+        fleet += ((outage.device(family, Area("", "")), outage.plate()) for family in outage.KINDS)
     try:
         rules = load_rules(folder / "rules", fleet, site.areas if site else ())
         played = play_all(rules)

@@ -100,7 +100,8 @@ class Adoption:
             self._hub.adopt(device, plate)
 
     def _by_hand(self, device: str) -> None:
-        if device == self_watch.ID:  # it is the house itself
+        member = self._hub.members.get(device)
+        if member is not None and member.device.driver == self_watch.DRIVER:  # the house itself, or one of its areas
             raise OfAFile("hub.toml")
         if file := self._site.files.get(device):
             raise OfAFile(file)

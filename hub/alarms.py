@@ -7,7 +7,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from hub.model import Alarm, AlarmChange, AlarmEvent, AlarmState, Shelving
+from hub.model import Alarm, AlarmChange, AlarmEvent, AlarmState, Shelving, Suppression
 
 CHATTER_WINDOW_S = 60.0  # raised again so soon after it returned: the same occurrence, counted once more
 
@@ -67,7 +67,11 @@ class AlarmBook:
         elif before.id != change.alarm:
             return None
         elif change.event is AlarmEvent.RETURNED:
-            after = _returned(before, change)
+            after = before if before.returned_at else _returned(before, change)
+        elif change.event is AlarmEvent.SUPPRESSED:
+            after = before if before.returned_at else replace(before, suppressed=Suppression(change.at, change.say))
+        elif change.event is AlarmEvent.UNSUPPRESSED:
+            after = replace(before, suppressed=None)
         elif change.event is AlarmEvent.REMARKED:
             after = replace(before, remarks=before.remarks + 1)
         else:
@@ -97,6 +101,7 @@ def _raised(before: Alarm | None, change: AlarmChange) -> Alarm:
         count=before.count + 1 if again and before is not None else 1,
         remarks=before.remarks if again and before is not None else 0,
         shelved=None if before is None else before.shelved,
+        suppressed=before.suppressed if again and before is not None else None,
     )
 
 
@@ -107,9 +112,10 @@ def _shelving(change: AlarmChange) -> Shelving | None:
 
 
 def _returned(before: Alarm, change: AlarmChange) -> Alarm:
-    seen = before.state in (AlarmState.ACKNOWLEDGED, AlarmState.NORMAL)
+    """What is over while something else explains it need not be acknowledged: that is what people are called for."""
+    seen = before.state in (AlarmState.ACKNOWLEDGED, AlarmState.NORMAL) or before.suppressed is not None
     state = AlarmState.NORMAL if seen else AlarmState.RETURNED
-    return replace(before, state=state, returned_at=change.at)
+    return replace(before, state=state, returned_at=change.at, suppressed=None)
 
 
 def _acknowledged(before: Alarm, change: AlarmChange) -> Alarm:

@@ -51,9 +51,12 @@ class Annunciator:
     def found(self, finding: Finding) -> None:
         """A rule's condition is met, or what ends it is. What stands already, or has gone already, is no news."""
         raised = finding.event is AlarmEvent.RAISED
+        standing = self.book.of(finding.device, finding.rule)
+        if finding.event in (AlarmEvent.SUPPRESSED, AlarmEvent.UNSUPPRESSED):
+            self._suppress(standing, finding)
+            return
         if raised == self.book.active(finding.device, finding.rule):
             return
-        standing = self.book.of(finding.device, finding.rule)
         if raised:
             alarm = self.book.same_occurrence(finding.device, finding.rule, finding.at) or self._ids()
         else:
@@ -76,6 +79,15 @@ class Annunciator:
         )
         if raised and finding.asks:
             self._ask(finding)
+
+    def _suppress(self, alarm: Alarm | None, finding: Finding) -> None:
+        """Something else explains what stands, or does not any more: then it calls again."""
+        off = finding.event is AlarmEvent.SUPPRESSED
+        if alarm is None or off == (alarm.suppressed is not None):
+            return
+        after = self._change(replace(_entry(alarm, finding.event, finding.at), say=finding.say))
+        if after is not None and not off:
+            self._call_again(after)
 
     def end(self, alarm: Alarm, note: str) -> None:
         """What raised this alarm is no more: it has returned, and waits to be acknowledged if it was not."""

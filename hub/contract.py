@@ -130,14 +130,14 @@ class Ask(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True):
-    """What a rule found: an alarm to raise or return, and commands to ask for.
+    """What a rule found: an alarm to raise or return, or to suppress or not any more, and commands to ask for.
 
     `since` is the time of the reading that first met the condition.
     """
 
     rule: str
     device: str
-    event: AlarmEvent  # RAISED or RETURNED
+    event: AlarmEvent  # RAISED, RETURNED, SUPPRESSED (`say` is by what) or UNSUPPRESSED
     at: datetime
     since: datetime
     severity: Severity

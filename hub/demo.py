@@ -155,9 +155,10 @@ class Demo:
         users = [
             f"  {name:10} {password:22} {', '.join(map(write_grant, grants))}" for name, password, grants, _ in USERS
         ]
+        stations = sum(it.kind == "pump_station" for it in house.devices.values())
         return (
             "",
-            f"FieldHub demo: {len(house.devices)} stations · {len(house.areas)} areas",
+            f"FieldHub demo: {stations} stations · {len(house.areas)} areas",
             f"console   {self.url}",
             "log-in    password               role",
             *users,

@@ -39,6 +39,7 @@ from hub.ledger.keys import SpeakerKey
 from hub.ledger.ledger import Ledger
 from hub.ledger.trouble import LedgerUnavailable
 from hub.model import Action, Alarm, Area, CommandRecord, Device, Nameplate, Origin, Reading, Words
+from hub.outage import Outages
 from hub.pending import Pending
 from hub.recall import Recall
 from hub.registry import follow
@@ -149,6 +150,7 @@ class House:
         self.reception = Reception(self.hub, self.identity)
         self.plates = plates if plates is not None else dict(site.plates)
         self.adoption = Adoption(self.hub, ledger.places, site, drivers, self.plates, self.reception.pending)
+        self.outages = Outages(self.hub, clock, self.sight.family, self.plates)
         self.self_watch: SelfWatch | None = None
         self.started_at = clock.now()
         self._speakers = {driver: spec.speaker for driver, spec in drivers.items()}
@@ -191,7 +193,9 @@ class House:
             if itself:
                 house.watch_itself()
             house.adoption.at_start(registered.by_hand)
+            house.outages.gather()
             house.hub.restore(changes, house.holds.read())
+            house.outages.resume()
             await house.dispatch.recover()
             opened.pop_all()
         return house
@@ -227,6 +231,7 @@ class House:
         self.supervisor.keep("tick", self._tick)
         self.supervisor.keep("holds", self.holds.run)
         self.supervisor.keep("recall", self.recall.run)
+        self.supervisor.keep("outages", self.outages.run)
         for name, driver in self.drivers.items():
             self.supervisor.keep(f"driver {name}", self._runner(driver))
 

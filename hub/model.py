@@ -170,6 +170,8 @@ class Nameplate(Struct, frozen=True):
 
 
 LINK = "link"  # the point that every driver gives every device: its labels are LinkState's values
+OUTAGE = "outage"  # beside it: whether its link is down within an outage of its area (hub/outage.py tells it)
+FOR_EVER_S = 1e9  # of a point that is told when it changes, and is never stale
 
 
 class LinkState(StrEnum):
@@ -295,6 +297,8 @@ class AlarmEvent(StrEnum):
     SHELVED = "shelved"
     UNSHELVED = "unshelved"
     REMARKED = "remarked"
+    SUPPRESSED = "suppressed"
+    UNSUPPRESSED = "unsuppressed"
 
 
 class AlarmState(StrEnum):
@@ -334,6 +338,13 @@ class Shelving(Struct, frozen=True):
     at: datetime
 
 
+class Suppression(Struct, frozen=True):
+    """By design of its rule an alarm calls nobody now: something else explains it, and `say` is what."""
+
+    at: datetime
+    say: Title
+
+
 class Alarm(Struct, frozen=True):
     """A fold of its changes (hub/alarms.py)."""
 
@@ -353,3 +364,9 @@ class Alarm(Struct, frozen=True):
     count: int = 1  # how often it came back within one occurrence
     remarks: int = 0  # what people wrote into its life
     shelved: Shelving | None = None  # its state goes on underneath, and may be NORMAL
+    suppressed: Suppression | None = None  # its state goes on underneath
+
+    @property
+    def calls(self) -> bool:
+        """Whether it is on the list of those who answer for it."""
+        return self.shelved is None and self.suppressed is None

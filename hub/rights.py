@@ -50,6 +50,7 @@ FAMILIES: Mapping[str, Family] = {
     "drive": Family.WATER,
     "flow_meter": Family.WATER,
     "gate": Family.WATER,
+    "water_area": Family.WATER,  # an area of them (hub/outage.py)
     "truck": Family.FLEET,
     "speaker": Family.BROADCAST,
     "camera": Family.CAMERA,

@@ -19,7 +19,8 @@ from hub.model import Device, Kind, Nameplate, Point, Reading
 
 ID = "hub"
 KIND = "hub"
-ADDRESS = "hub:self"
+DRIVER = "hub"  # of what the hub tells itself
+ADDRESS = f"{DRIVER}:self"
 EVERY_S = 10.0
 DROPPING_S = 600.0  # readings that were lost less long ago are news
 

@@ -91,19 +91,21 @@ class Book:
         self._wants.pop(device, None)
         for it in self._instances.pop(device, ()):
             if it.phase is not Phase.NORMAL:
-                self._kept[device, it.id] = _Kept(it.phase, it.since, it.began)
+                self._kept[device, it.id] = _Kept(it.phase, it.since, it.began, it.suppressed)
             it.due = it.queued = None
 
     def restore(self, standing: Iterable[Alarm], holds: Iterable[Hold] = ()) -> None:
         """After a restart: these alarms stand, so their rules start raised and do not announce them again."""
         for alarm in standing:
             if alarm.state in (AlarmState.UNACKNOWLEDGED, AlarmState.ACKNOWLEDGED):
-                self._kept[alarm.device, alarm.rule] = _Kept(Phase.RAISED, alarm.since, None)
+                suppressed = alarm.suppressed is not None
+                self._kept[alarm.device, alarm.rule] = _Kept(Phase.RAISED, alarm.since, None, suppressed)
         for hold in holds:
             place = (hold.device, hold.rule)
             kept = self._kept.get(place)
             if (kept is None) == (hold.phase == Phase.PENDING):
-                self._kept[place] = _Kept(Phase(hold.phase), kept.since if kept else None, hold.began)
+                since, suppressed = (kept.since, kept.suppressed) if kept else (None, False)
+                self._kept[place] = _Kept(Phase(hold.phase), since, hold.began, suppressed)
         for instances in self._instances.values():
             for it in instances:
                 self._resume(it)
@@ -215,7 +217,7 @@ class Book:
     def _resume(self, it: Instance) -> Instance:
         kept = self._kept.pop((it.device.id, it.id), None)
         if kept is not None:
-            it.phase, it.since, it.began = kept.phase, kept.since, kept.began
+            it.phase, it.since, it.began, it.suppressed = kept.phase, kept.since, kept.began, kept.suppressed
         return it
 
 
@@ -225,3 +227,4 @@ class _Kept(Struct, frozen=True):
     phase: Phase
     since: datetime | None
     began: datetime | None
+    suppressed: bool

@@ -52,7 +52,7 @@ class Instance:
     """A rule bound to the slots of a device. Raises BadRule when they are not what the rule needs."""
 
     __slots__ = ("_beside", "_measured", "again", "began", "device", "due", "part", "phase", "queued", "reads",
-                 "restless", "rule", "since", "slots", "timed", "until", "when")  # fmt: skip
+                 "restless", "rule", "since", "slots", "suppressed", "timed", "unless", "until", "when")  # fmt: skip
 
     def __init__(self, rule: Rule, device: Device, part: str, slots: Mapping[str, Slot], zone: tzinfo = UTC) -> None:
         self.rule = rule
@@ -63,13 +63,17 @@ class Instance:
         self._measured: dict[str, _Measured] = {}  # of the windows
         self.when = self._bind(rule.when, zone)
         self.until = None if rule.until is None else self._bind(rule.until, zone)
+        points = {key: slot.point for key, slot in slots.items()}
+        explanation = rule.explanation(points, part)
+        self.unless = None if explanation is None else self._bind(explanation, zone)
         if not self._beside:
             self._beside, self._measured = _NO_WINDOWS, _NOTHING_MEASURED
         self.timed = bool(self._beside)  # it must be told the time before it is asked (`look`)
         self.again: datetime | None = None  # when to look again though nothing is read
-        keys = dict.fromkeys(key for condition in rule.conditions for key in condition.reads(slots, part))
+        keys = dict.fromkeys(key for condition in rule.judged(points, part) for key in condition.reads(slots, part))
         self.reads = tuple(slots[key] for key in keys)  # the slots that its conditions look at
         self.phase = Phase.NORMAL
+        self.suppressed = False  # as it was told when it was last looked at
         self.since: datetime | None = None  # the reading that first met the condition, while it is raised
         self.began: datetime | None = None  # the reading that began the hold that is running
         self.due: datetime | None = None  # when that hold is over in the house's time
@@ -134,7 +138,7 @@ class Instance:
                 return self._return()
             if ended is False:
                 self._stay(Phase.RAISED)
-            return None
+            return self._suppress()
         met = self.when()
         if met is True and self.phase is Phase.NORMAL:
             self.phase, self.began = Phase.PENDING, at
@@ -197,7 +201,9 @@ class Instance:
             at=at,
             since=self.since or at,
             severity=rule.severity,
-            say=fill(rule.say, self.slots, self.device.name, self.part),
+            say=rule.unless_say
+            if event is AlarmEvent.SUPPRESSED
+            else fill(rule.say, self.slots, self.device.name, self.part),
             do=fill(rule.do, self.slots, self.device.name, self.part),
             facts={
                 key: slot.value if slot.quality is Quality.GOOD else None
@@ -210,14 +216,27 @@ class Instance:
 
     # ---- steps ----------------------------------------------------------------------------------------------------
 
-    def _raise(self) -> AlarmEvent:
+    def _raise(self) -> AlarmEvent | None:
+        """While something else explains it, it is not raised: it waits, and is raised when that is over."""
+        if self.unless is not None and self.unless() is True:
+            return None
+        self.suppressed = False
         self.since = self.began
         self._stay(Phase.RAISED)
         return AlarmEvent.RAISED
 
     def _return(self) -> AlarmEvent:
         self._stay(Phase.NORMAL)
+        self.suppressed = False
         return AlarmEvent.RETURNED
+
+    def _suppress(self) -> AlarmEvent | None:
+        """Whether what explains it has come or gone. Unknown changes nothing."""
+        now = False if self.unless is None else self.unless()
+        if now is None or now is self.suppressed:
+            return None
+        self.suppressed = now
+        return AlarmEvent.SUPPRESSED if now else AlarmEvent.UNSUPPRESSED
 
     def _stay(self, phase: Phase) -> None:
         self.phase = phase

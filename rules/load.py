@@ -191,6 +191,9 @@ def _read(table: Mapping[str, Any], file: str, number: int) -> tuple[Rule | None
     if made["severity"] in (Severity.URGENT, Severity.HIGH) and "do" not in table:
         why = f'whoever gets an alarm of severity "{table["severity"]}" must be told what to do'
         mistakes.append(f'{place} › do: is missing: {why}. Write do = {{ zh-CN = "…", en = "…" }}')
+    if made["unless"] is not None and "unless_say" not in table:
+        why = "who finds it suppressed must be told what explains it"
+        mistakes.append(f'{place} › unless_say: is missing: {why}. Write unless_say = {{ zh-CN = "…", en = "…" }}')
     whole = made["name"] and made["kind"] and made["when"]
     return (Rule(**made, place=place) if whole else None), mistakes
 
@@ -298,6 +301,8 @@ _FIELDS: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "hold": (duration, timedelta(0)),
     "until": (Condition.read, None),
     "until_hold": (duration, timedelta(0)),
+    "unless": (Condition.read, None),
+    "unless_say": (_title, {}),
     "severity": (_severity, Severity.MEDIUM),
     "say": (_say, {}),
     "do": (_say, {}),

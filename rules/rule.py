@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
-from hub.model import Area, Device, Nameplate, Point, Severity
+from hub.model import Area, Device, Nameplate, Point, Severity, Title
 from rules.condition import EACH, Checked, Condition, resolve, spread
 from rules.errors import BadRule, did_you_mean
 from rules.function import Compare, Const, Read
@@ -27,6 +27,8 @@ class Rule:
     hold: timedelta
     until: Condition | None
     until_hold: timedelta
+    unless: Condition | None  # while it is so the alarm is suppressed: something else explains it
+    unless_say: Title  # and what
     profile: tuple[str, ...]
     device: tuple[str, ...]
     area: tuple[str, ...]
@@ -80,7 +82,19 @@ class Rule:
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
+        """Those that it cannot do without."""
         return (self.when,) if self.until is None else (self.when, self.until)
+
+    def explanation(self, points: Mapping[str, Point], part: str) -> Condition | None:
+        """What suppresses it, where a device has the points for that: without them the alarm rings."""
+        if self.unless is None or not all(key in points for key in self.unless.reads(points, part)):
+            return None
+        return self.unless
+
+    def judged(self, points: Mapping[str, Point], part: str) -> tuple[Condition, ...]:
+        """All conditions that are looked at on a device with these points."""
+        explanation = self.explanation(points, part)
+        return self.conditions if explanation is None else (*self.conditions, explanation)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -105,13 +119,14 @@ class Rule:
         """Whether it can be on this nameplate. Raises BadRule with all mistakes; `called` names the plate in them."""
         mistakes: list[str] = []
         checked: list[Checked] = []
-        for condition in self.conditions:
+        for condition in self.judged(plate.points, part):
             try:
                 checked.append(condition.on(plate.points, part, called))
             except BadRule as bad:
                 mistakes += bad.mistakes
-        if self.until is not None and len(checked) == 2:
-            limits = [_limit(it, c.reads(plate.points, part)) for it, c in zip(checked, self.conditions, strict=True)]
+        if self.until is not None and not mistakes:
+            both = zip(checked[:2], (self.when, self.until), strict=True)
+            limits = [_limit(it, condition.reads(plate.points, part)) for it, condition in both]
             if overlap := _overlap(*limits):
                 mistakes.append(f'until "{self.until.text}": {overlap}')
         if not self.when.names:
@@ -126,7 +141,8 @@ class Rule:
 
     def strange_units(self) -> list[str]:
         """The units in its conditions that are not on the list, without a nameplate to hold them against."""
-        return [f"{self.place} › {mistake}" for condition in self.conditions for mistake in condition.strange_units()]
+        every = (*self.conditions, *([] if self.unless is None else [self.unless]))
+        return [f"{self.place} › {mistake}" for condition in every for mistake in condition.strange_units()]
 
 
 def _with_all_inside(code: str, inside: Mapping[str, Sequence[str]]) -> set[str]:

@@ -7,7 +7,8 @@
 
 Values are in the units of the nameplate. "-" is nothing new, "bad" a reading that cannot be believed, "none" one
 without a value. What becomes so by time alone between two lines does, as in the house. `is` is normal, pending,
-raised (with the actions that were asked for since the line before), or unknown: normal, and it cannot be judged.
+raised (with the actions that were asked for since the line before), suppressed, or unknown: normal, and it cannot be
+judged.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ def _head(rule: Rule, line: str, fit: Fit) -> list[str]:
     if len(head) < 3 or not (head[0] == "time" or _BEGINS.match(head[0])) or head[-1] != "is":
         raise BadRule(f'at "{line}": the first line is "time", then points, then "is", two blanks apart')
     points = fit.plate.points
-    looks_at = dict.fromkeys(key for c in rule.conditions for name in c.names for key in spread(name, points))
+    looks_at = dict.fromkeys(
+        key for c in rule.judged(points, fit.part) for name in c.names for key in spread(name, points)
+    )
     mistakes = []
     for name in head[1:-1]:
         if name not in looks_at:
@@ -123,7 +126,7 @@ class _Stage:
         expected = re.sub(r"\s+", " ", row[-1])
         if expected == happened:
             return ""
-        known = ("normal", "pending", "raised", "unknown")
+        known = ("normal", "pending", "raised", "suppressed", "unknown")
         if expected.partition(":")[0] not in known:
             raise BadRule(f'at "{shown}": "{expected}" is not a state.{did_you_mean(expected, known, "States")}')
         return f'at "{shown}": expected "{expected}", happened "{happened}"'
@@ -158,6 +161,8 @@ class _Stage:
         asks = [
             ask.action for it in found if it.rule == self._it.id and it.event is AlarmEvent.RAISED for ask in it.asks
         ]
+        if self._it.raised and self._it.suppressed:
+            return "suppressed"
         if self._it.raised:
             own = f"{self._it.part}."
             named = ["each." + ask.removeprefix(own) if self._it.part and ask.startswith(own) else ask for ask in asks]

@@ -12,7 +12,7 @@ from msgspec import structs
 from drivers.modbus.rows import ActionRow, LineRules, Plate, Profile, Row
 from drivers.modbus.sheet import near
 from hub.contract import BadConfig
-from hub.model import LINK, Action, Interlock, Kind, LinkState, Nameplate, Point, Proof, Title
+from hub.model import FOR_EVER_S, LINK, OUTAGE, Action, Interlock, Kind, LinkState, Nameplate, Point, Proof, Title
 
 RTT = "link.rtt"
 LINK_EVERY_S = 30.0  # said again so often even when nothing changes
@@ -32,6 +32,7 @@ _LINK_POINTS = (
         title={"zh-CN": "通信", "en": "Link"},
     ),
     Point(RTT, unit="ms", low=0.0, interval_s=LINK_EVERY_S, digits=1, title={"zh-CN": "往返时间", "en": "Round trip"}),
+    Point(OUTAGE, Kind.BOOL, interval_s=FOR_EVER_S, title={"zh-CN": "属大面积中断", "en": "Part of an outage"}),
 )
 
 

@@ -247,8 +247,8 @@ def _all_of(query: Select[Any]) -> Callable[[Connection], list[Entry]]:
 
 def _standing() -> Any:
     """The occurrences that stand: of each device and rule the last one raised, unless it has both returned and been
-    acknowledged since. An older one is superseded, whatever became of it (as in hub/alarms.py). Of a device and rule
-    that are shelved: the last one in any case, and the one that was shelved.
+    acknowledged since, or returned while it was suppressed. An older one is superseded, whatever became of it (as in
+    hub/alarms.py). Of a device and rule that are shelved: the last one in any case, and the one that was shelved.
 
     From the entries alone, by an index that holds nothing but raises: a table of standing alarms could drift from them.
     """
@@ -274,13 +274,30 @@ def _standing() -> Any:
             .exists()
         )
 
-    ended = since(AlarmEvent.RETURNED) & since(AlarmEvent.ACKNOWLEDGED)
+    ended = (since(AlarmEvent.RETURNED) & since(AlarmEvent.ACKNOWLEDGED)) | _returned_suppressed(standing)
     shelved = _shelved()
     aside = (
         select(shelved.c.seq).where(shelved.c.device == standing.c.device, shelved.c.topic == standing.c.topic).exists()
     )
     stand = select(standing.c.subject).where(standing.c.seq.in_(last), ~ended | aside)
     return stand.union(select(shelved.c.subject))
+
+
+def _returned_suppressed(raised: Any) -> Any:
+    """Whether the occurrence that was raised here has returned while it was suppressed, as its entries say."""
+    names = ("suppressed", "unsuppressed", "returned_so", "returned_before")
+    begun, over, returned, before = (entry.alias(name) for name in names)
+
+    def of(it: Any, event: AlarmEvent) -> Any:
+        return (it.c.kind == word(ALARM)) & (it.c.subject == raised.c.subject) & (it.c.step == word(event.value))
+
+    between = (over.c.seq > begun.c.seq) & (over.c.seq < returned.c.seq)
+    outer = (raised, begun, returned)  # by itself SQLAlchemy looks one level up only
+    ended = select(over.c.seq).where(of(over, AlarmEvent.UNSUPPRESSED), between).correlate(*outer).exists()
+    suppressed = (begun.c.seq > raised.c.seq) & (begun.c.seq < returned.c.seq) & of(begun, AlarmEvent.SUPPRESSED)
+    earlier = (before.c.seq > raised.c.seq) & (before.c.seq < begun.c.seq) & of(before, AlarmEvent.RETURNED)
+    gone = select(before.c.seq).where(earlier).correlate(*outer).exists()
+    return select(returned.c.seq).where(of(returned, AlarmEvent.RETURNED), suppressed, ~ended, ~gone).exists()
 
 
 def _shelved() -> Any:

@@ -129,7 +129,7 @@ class Verdicts:
         self.next: list[Finding] = []
 
     def bind(self, device: Device, slots: Mapping[str, Slot]) -> Mapping[str, tuple[Any, ...]]:
-        return {"inlet.level": ("level",)}
+        return {"inlet.level": ("level",)} if "inlet.level" in slots else {}
 
     def unbind(self, device: str) -> None: ...
 

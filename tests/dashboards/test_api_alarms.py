@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hub.contract import Finding
+from hub.model import AlarmEvent
 from tests.dashboards.county import County, county
 
 V1 = "/api/v1"
@@ -44,7 +46,7 @@ async def test_alarms_stand_unseen_first_then_by_severity_then_the_newest(here: 
 
 
 async def test_an_area_holds_the_alarms_of_all_below_it(here: County):
-    for device in list(here.house.hub.members):
+    for device in [id for id in here.house.hub.members if id.startswith("ps-")]:
         here.raise_alarm(device)
     async with here.browser() as browser:
         counts = {}
@@ -196,3 +198,29 @@ async def test_a_remark_is_in_the_alarms_life_and_changes_nothing_else(here: Cou
         for note in ("", "  ", "x" * 501):
             assert (await browser.post(remark, json={"note": note})).status_code == 422
         assert (await browser.get(f"{V1}/alarms/{alarm.id}")).json()["alarm"]["remarks"] == 1
+
+
+async def test_a_suppressed_alarm_calls_nobody_and_says_what_explains_it(here: County):
+    alarm, other = here.raise_alarm("ps-00000"), here.raise_alarm("ps-00001")
+    say = {"zh-CN": "属大面积通信中断", "en": "Part of an outage"}
+    now = here.house.clock.now()
+    found = Finding(alarm.rule, alarm.device, AlarmEvent.SUPPRESSED, now, now, alarm.severity, say, {})
+    here.house.hub.alarms.found(found)
+    async with here.browser() as browser:
+        for query, wanted in (
+            ("", [other]),
+            ("?suppressed=also", [alarm, other]),
+            ("?suppressed=only", [alarm]),
+            ("?shelved=also", [other]),
+            ("?shelved=only&suppressed=only", []),
+        ):
+            told = (await browser.get(f"{V1}/alarms{query}")).json()
+            assert {it["id"] for it in told["alarms"]} == {it.id for it in wanted}, query
+            assert sum(told["counts"]) == 1
+        life = (await browser.get(f"{V1}/alarms/{alarm.id}")).json()
+        assert life["alarm"]["suppressed"]["say"] == say
+        assert life["changes"][-1]["event"] == "suppressed"
+        snapshot = (await browser.get(f"{V1}/snapshot")).json()
+        assert {it["id"]: bool(it["suppressed"]) for it in snapshot["alarms"]} == {alarm.id: True, other.id: False}
+        lines = (await browser.get("/metrics")).text.splitlines()
+        assert "fieldhub_alarms_suppressed 1.0" in lines

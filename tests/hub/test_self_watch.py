@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hub import self_watch
+from hub import outage, self_watch
 from hub.adoption import OfAFile
 from hub.clock import ManualClock
 from hub.config import HubFile, Site
@@ -18,7 +18,8 @@ from hub.historian.base import HistoryUnavailable
 from hub.historian.journal import Journal
 from hub.historian.victoria import Victoria
 from hub.house import House
-from hub.model import Nameplate, Reading
+from hub.model import Area, Nameplate, Reading
+from hub.rights import Family
 from hub.self_watch import ID, SelfWatch, Watched
 from rules.book import Book
 from rules.load import load, shipped_files
@@ -153,6 +154,11 @@ async def test_the_hub_itself_is_never_retired_or_replaced(house: House):
     with pytest.raises(OfAFile):
         await house.put_device(STATION, ID, "li.na", {})
     assert ID in house.devices
+    area = outage.device(Family.WATER, Area("340299000000", "澄川县"))
+    house.plates[area.id] = outage.plate()
+    house.hub.adopt(area, house.plates[area.id])
+    with pytest.raises(OfAFile):
+        await house.retire_device(area.id, "li.na", {})
 
 
 async def test_a_disk_that_runs_full_says_so_before(house: House):

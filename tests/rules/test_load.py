@@ -281,7 +281,7 @@ def test_the_kinds_that_rules_are_for_are_those_of_the_site_and_the_shipped_ones
         two="x =",
         three=GOOD.replace("pump_station", "well").replace('"60 s"', "60"),
     )
-    assert kinds(rules) == {"truck", "well", "pump_station", "hub"}
+    assert kinds(rules) == {"truck", "well", "pump_station", "hub", "water_area"}
 
 
 def test_a_device_that_no_rule_can_watch_is_told():

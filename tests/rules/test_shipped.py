@@ -4,14 +4,20 @@ import re
 
 import pytest
 
-from hub import self_watch
-from hub.model import Nameplate, Severity
+from hub import outage, self_watch
+from hub.model import Area, Nameplate, Severity
 from rules.fit import against
 from rules.load import load, load_rules, shipped_files
 from rules.story import cells, play, play_all
 from tests.rules.field import Scene, station
 
-RULES = load(shipped_files(), [station(), (self_watch.device(), self_watch.plate(has_server=True))])
+TOWN = Area("341204100000", "东乡镇")
+FLEET = [
+    station(),
+    (self_watch.device(), self_watch.plate(has_server=True)),
+    *((outage.device(family, TOWN), outage.plate()) for family in outage.KINDS),
+]
+RULES = load(shipped_files(), FLEET)
 PARAMS = [pytest.param(rule, id=rule.name) for rule in RULES]
 
 

@@ -4,6 +4,7 @@ import { happened } from './alarm_words.js';
 import { get } from './api.js';
 import { Remark } from './remark.js';
 import { Shelf, Shelved } from './shelf.js';
+import { pageOf } from './station.js';
 import { deviceOf, isUnseen } from './store.js';
 import { now } from './time.js';
 import { Failed, Icon, Level, Loading, useAsked } from './ui.js';
@@ -21,7 +22,7 @@ export function AlarmDetail({ alarm, off, onAcknowledge, onMoved }) {
     <header class="whole"><${Level} level=${alarm.severity} /><h2 class="grow">${name(alarm.say)}</h2></header>
     <dl class="facts">
       <dt>${T('alarm.source')}</dt>
-      <dd><a href="/station/${alarm.device}">${device?.name || alarm.device}</a></dd>
+      <dd><a href=${pageOf(device, alarm.device)}>${device?.name || alarm.device}</a></dd>
       ${Object.entries(alarm.facts).map(([key, value]) => {
         const point = device?.plate.points[device.plate.number.get(key)];
         return html`<dt key=${key}>${point ? name(point.title) : key}</dt>
@@ -36,11 +37,12 @@ export function AlarmDetail({ alarm, off, onAcknowledge, onMoved }) {
       ${alarm.count > 1 && html`<dt>${T('alarm.count')}</dt><dd>${T('alarm.count.text', { n: alarm.count })}</dd>`}
     </dl>
     ${alarm.shelved && html`<${Shelved} shelved=${alarm.shelved} />`}
+    ${alarm.suppressed && html`<${Suppressed} suppressed=${alarm.suppressed} />`}
     ${advice && html`<h3>${T('alarm.do')}</h3><${Advice} text=${advice} />`}
     <div class="row wrap no-print">
       <button type="button" class="button primary" data-testid="ack" disabled=${!isUnseen(alarm) || Boolean(off)}
         title=${off || null} onClick=${onAcknowledge}>${T(isUnseen(alarm) ? 'alarm.ack' : 'alarm.acked')}</button>
-      <a class="button" href="/station/${alarm.device}">${T('alarm.go')}</a>
+      <a class="button" href=${pageOf(device, alarm.device)}>${T('alarm.go')}</a>
     </div>
     <${Shelf} key=${alarm.id} alarm=${alarm} off=${off} onMoved=${onMoved} />
     <h3>${T('alarm.life')}</h3>
@@ -48,6 +50,13 @@ export function AlarmDetail({ alarm, off, onAcknowledge, onMoved }) {
     <${Remark} key=${`remark ${alarm.id}`} alarm=${alarm} off=${off} />
   `;
 }
+
+/** What explains it. @param {{suppressed: {at: string, say: any}}} props */
+const Suppressed = ({ suppressed }) => html`
+  <div class="outcome" data-testid="suppressed"><${Icon} name="link" /><div>
+    <b>${T('alarm.suppressed', { since: when(suppressed.at, 'minute') })}</b>
+    <div>${name(suppressed.say)}</div></div></div>
+`;
 
 /** Advice with its numbered steps each on a line: 1 …; 2 … or ①…；②…。 @param {{text: string}} props */
 function Advice({ text }) {
@@ -62,7 +71,7 @@ function Advice({ text }) {
 function Life({ alarm }) {
   const { data, problem, loading, retry } = useAsked(
     () => get(`/alarms/${alarm.id}`),
-    `${alarm.id} ${alarm.state} ${alarm.count} ${alarm.remarks} ${alarm.shelved?.until}`);
+    `${alarm.id} ${alarm.state} ${alarm.count} ${alarm.remarks} ${alarm.shelved?.until} ${alarm.suppressed?.at}`);
   if (loading) return html`<${Loading} rows=${2} height=${24} />`;
   if (problem) return html`<${Failed} problem=${problem} retry=${retry} />`;
   return html`

@@ -1,17 +1,20 @@
 /** What of the alarms is shown: which state, level and town; of their history, which station. It is in the address. */
 import { html, query, setQuery } from './core.js';
 import { townOf } from './station.js';
-import { areas, deviceOf, devices, isUnseen, shelved, standing } from './store.js';
+import { areas, deviceOf, devices, isUnseen, shelved, standing, suppressed } from './store.js';
 import { Segments } from './ui.js';
 import { T } from './words.js';
 
-const STATES = ['standing', 'unseen', 'active', 'shelved', 'history'];
+const STATES = ['standing', 'unseen', 'active', 'shelved', 'suppressed', 'history'];
 
 /** Which of STATES is shown. */
 export const stateNow = () => (STATES.includes(query('state')) ? query('state') : 'standing');
 
+/** Lists of those that call nobody. */
+const ASIDE = { shelved, suppressed };
+
 /** Of which alarms the list is. */
-export const listed = () => (stateNow() === 'shelved' ? shelved : standing).value;
+export const listed = () => (ASIDE[stateNow()] || standing).value;
 
 /** Whether it is to be shown. @param {any} alarm */
 export function isWanted(alarm) {
@@ -30,13 +33,13 @@ export function isWanted(alarm) {
 export function whyEmpty() {
   if (listed().length && (query('p') || query('town'))) return T('alarms.nothing');
   if (stateNow() === 'unseen') return T('alarms.calm');
-  if (stateNow() === 'shelved') return T('alarms.none_shelved');
+  if (ASIDE[stateNow()]) return T(`alarms.none_${stateNow()}`);
   return T(standing.value.length ? 'alarms.nothing' : 'alarms.none');
 }
 
 /** @param {string} state */
 const label = (state) =>
-  T(`alarms.${state}`) + (state === 'shelved' && shelved.value.length ? ` ${shelved.value.length}` : '');
+  T(`alarms.${state}`) + (ASIDE[state]?.value.length ? ` ${ASIDE[state].value.length}` : '');
 
 export function AlarmFilters() {
   const state = stateNow();

@@ -2,6 +2,7 @@
 import { html, query, useEffect, useState } from './core.js';
 import { happened } from './alarm_words.js';
 import { get } from './api.js';
+import { pageOf } from './station.js';
 import { alarms, deviceOf } from './store.js';
 import { Empty, Failed, Level, Loading } from './ui.js';
 import { T, name, show, unit, when } from './words.js';
@@ -17,7 +18,9 @@ const ask = (device, before) =>
 
 /** What stands, in a word that changes when any alarm does. @param {Map<string, any>} all */
 const signature = (all) =>
-  [...all.values()].map((it) => `${it.id} ${it.state} ${it.count} ${it.remarks} ${it.shelved?.until}`).join();
+  [...all.values()]
+    .map((it) => `${it.id} ${it.state} ${it.count} ${it.remarks} ${it.shelved?.until} ${it.suppressed?.at}`)
+    .join();
 
 /** What has been fetched of it, and ways to fetch the newest and what was earlier. @param {string} device */
 function usePages(device) {
@@ -90,7 +93,7 @@ function Change({ change }) {
     <tr data-testid="past-row" data-event=${change.event}>
       <td><${Level} level=${change.severity} /></td>
       <td class="number nowrap">${when(change.at)}</td>
-      <td class="nowrap"><a href="/station/${change.device}">${device?.name || change.device}</a></td>
+      <td class="nowrap"><a href=${pageOf(device, change.device)}>${device?.name || change.device}</a></td>
       <td class="message">${name(change.say)}</td>
       <td class="number nowrap right">${point ? `${show(point, value)} ${unit(point.unit)}` : ''}</td>
       <td>${happened(change)}${change.note && `: ${change.note}`}</td>

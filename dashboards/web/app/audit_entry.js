@@ -1,6 +1,7 @@
 /** One entry of the ledger in words. It holds texts from anywhere; all of them are shown as text. */
 import { html, phone, setQuery } from './core.js';
 import { happened } from './alarm_words.js';
+import { pageOf } from './station.js';
 import { deviceOf } from './store.js';
 import { Icon } from './ui.js';
 import { NOTHING, T, fully } from './words.js';
@@ -42,7 +43,7 @@ export function AuditDetail({ entry }) {
       <${Fact} title=${T('history.what')} text=${whatOf(entry)} />
       <${Fact} title=${T('audit.subject')} text=${entry.subject} />
       ${entry.device && html`<dt>${T('alarm.source')}</dt><dd>${
-        device ? html`<a href="/station/${encodeURIComponent(entry.device)}">${device.name}</a>` : entry.device
+        device ? html`<a href=${pageOf(device, entry.device)}>${device.name}</a>` : entry.device
       }</dd>`}
       ${origin && html`
         <${Fact} title=${T('audit.address')} text=${origin.address} />

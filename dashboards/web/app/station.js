@@ -1,5 +1,5 @@
 /** What the points of a pump station mean: which is its level, which are its limits, how its pumps do. No drawing. */
-import { good, read } from './store.js';
+import { areas, good, read } from './store.js';
 import { T, name, say, show, unit } from './words.js';
 
 export const LEVEL = 'inlet.level';
@@ -124,8 +124,8 @@ export function notNow(device, pump, verb) {
 }
 
 /** The name of a device's area, and of the town that it is in. @param {any[]} areas @param {string} code */
-export function townOf(areas, code) {
-  const known = new Map(areas.map((it) => [it.code, it]));
+export function townOf(all, code) {
+  const known = new Map(all.map((it) => [it.code, it]));
   let area = known.get(code);
   const path = [];
   while (area && path.length < 10) {
@@ -133,6 +133,17 @@ export function townOf(areas, code) {
     area = known.get(area.parent);
   }
   return { town: path[1] || path[0] || null, area: path[path.length - 1] || null };
+}
+
+/**
+ * Where to look at a device. Of an area that is the overview of its silent stations.
+ * @param {Device | undefined} device
+ * @param {string} id
+ */
+export function pageOf(device, id) {
+  if (!device?.kind.endsWith('_area')) return `/station/${encodeURIComponent(id)}`;
+  const { town } = townOf(areas.value, device.area);
+  return `/?show=silent${town?.parent ? `&town=${town.code}` : ''}`;
 }
 
 /** Its name, and what tells it apart in a list. @param {Device | undefined} device @param {string} id */

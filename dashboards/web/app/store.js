@@ -73,12 +73,14 @@ export const isUnseen = (alarm) => UNSEEN.includes(alarm.state);
 const byUrgency = (a, b) =>
   Number(isUnseen(b)) - Number(isUnseen(a)) || a.severity - b.severity || b.raised_at.localeCompare(a.raised_at);
 
-const calling = computed(() => [...alarms.value.values()].filter((it) => !it.shelved));
+const calling = computed(() => [...alarms.value.values()].filter((it) => !it.shelved && !it.suppressed));
 export const standing = computed(() => [...calling.value].sort(byUrgency));
 /** What somebody has put aside for a time; one of them may be normal. The next to return comes first. */
 export const shelved = computed(() =>
   [...alarms.value.values()].filter((it) => it.shelved).sort((a, b) => a.shelved.until.localeCompare(b.shelved.until)),
 );
+/** What another alarm explains. */
+export const suppressed = computed(() => [...alarms.value.values()].filter((it) => it.suppressed).sort(byUrgency));
 export const unseen = computed(() => standing.value.filter(isUnseen));
 /** How many stand, by severity: [_, urgent, high, medium, low]. */
 export const counts = computed(() => {

@@ -45,7 +45,7 @@ function Standing() {
   const list = useRef(/** @type {HTMLElement | null} */ (null));
   const chosen = rows.find((it) => it.id === query('id')) || null;
   const off = whyNoAcknowledge();
-  const bulk = rows.filter((it) => isUnseen(it) && !it.shelved && it.severity >= 3).slice(0, AT_ONCE);
+  const bulk = rows.filter((it) => isUnseen(it) && !it.shelved && !it.suppressed && it.severity >= 3).slice(0, AT_ONCE);
 
   /** It leaves this list; the one after it is chosen. @param {any} alarm */
   const goOn = (alarm) => {
@@ -141,7 +141,8 @@ function Row({ alarm, chosen }) {
       <td class="number nowrap right">${point ? `${show(point, value)} ${unit(point.unit)}` : NOTHING}</td>
       <td><span class="tag ${alarm.state === 'unacknowledged' ? 'strong' : ''}">${T(`alarm.state.${alarm.state}`)}
         </span>${alarm.shelved && html` <span class="small muted nowrap">
-          ${T('shelf.back', { until: when(alarm.shelved.until, 'minute') })}</span>`}</td>
+          ${T('shelf.back', { until: when(alarm.shelved.until, 'minute') })}</span>`}${
+          alarm.suppressed && html` <span class="small muted">${name(alarm.suppressed.say)}</span>`}</td>
       <td class="number right">${alarm.count > 1 ? `×${alarm.count}` : ''}</td>
     </tr>
   `;

@@ -4,7 +4,19 @@ import { ConfirmDialog, confirmFirst } from '../confirm.js';
 import { Equipment } from '../equipment.js';
 import { Faceplate } from '../faceplate.js';
 import { Mimic } from '../mimic.js';
-import { FLOW, LEVEL, MODE, POWER, actionOf, allPumps, limitsOf, pumpsOf, townOf, whyDead } from '../station.js';
+import {
+  FLOW,
+  LEVEL,
+  MODE,
+  POWER,
+  actionOf,
+  allPumps,
+  isStation,
+  limitsOf,
+  pumpsOf,
+  townOf,
+  whyDead,
+} from '../station.js';
 import { RunTime } from '../run_time.js';
 import { AllPoints, AlarmsHere, CommandsHere } from '../station_panels.js';
 import { areas, deviceOf, lastGoodOf, loaded, may, read, snapshot, worstOf } from '../store.js';
@@ -31,8 +43,9 @@ export function Station({ id }) {
     <${Dead} device=${device} />
     <div class="station">
       <div class="col">
-        <section class="panel mimic-panel ${whyDead(device) ? 'hatched' : ''}" aria-label=${T('mimic.title')}>
-          <${Mimic} device=${device} /></section>
+        ${isStation(device) && html`
+          <section class="panel mimic-panel ${whyDead(device) ? 'hatched' : ''}" aria-label=${T('mimic.title')}>
+            <${Mimic} device=${device} /></section>`}
         <${PumpsPanel} device=${device} />
         <${SettingsPanel} device=${device} />
       </div>
