@@ -125,6 +125,7 @@ _ALARM = {
     "acknowledged_by": "",
     "count": 1,
     "remarks": 0,
+    "chatters": False,
     "shelved": None,
     "suppressed": None,
     "say": {"zh-CN": "前池水位过高", "en": "Forebay level high"},

@@ -224,6 +224,7 @@ def alarm(it: Alarm) -> dict[str, Any]:
         "acknowledged_by": it.acknowledged_by,
         "count": it.count,
         "remarks": it.remarks,
+        "chatters": it.chatters,
         "shelved": shelving(it.shelved),
         "suppressed": None if it.suppressed is None else {"at": it.suppressed.at, "say": title(it.suppressed.say)},
         "say": title(it.say),

@@ -100,6 +100,7 @@ def _raised(before: Alarm | None, change: AlarmChange) -> Alarm:
         facts=change.facts,
         count=before.count + 1 if again and before is not None else 1,
         remarks=before.remarks if again and before is not None else 0,
+        chatters=change.chatters or (again and before is not None and before.chatters),
         shelved=None if before is None else before.shelved,
         suppressed=before.suppressed if again and before is not None else None,
     )

@@ -75,6 +75,7 @@ class Annunciator:
                 say=finding.say,
                 do=finding.do,
                 facts=finding.facts,
+                chatters=finding.chatters,
             )
         )
         if raised and finding.asks:

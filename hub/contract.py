@@ -145,6 +145,7 @@ class Finding(Struct, frozen=True):
     do: Title
     facts: Mapping[str, Any] = {}
     asks: tuple[Ask, ...] = ()
+    chatters: bool = False  # it came and went several times within a short time
 
 
 class Hold(Struct, frozen=True):

@@ -327,6 +327,7 @@ class AlarmChange(Struct, frozen=True):
     facts: Mapping[str, Any] = field(default_factory=dict)  # point -> value at that moment
     origin: Origin | None = None  # of what a person said: where from; None before origins were written
     until: datetime | None = None  # of a shelving: when it ends by itself
+    chatters: bool = False  # of a raise: it came and went several times within a short time
 
 
 class Shelving(Struct, frozen=True):
@@ -363,6 +364,7 @@ class Alarm(Struct, frozen=True):
     acknowledged_by: str = ""
     count: int = 1  # how often it came back within one occurrence
     remarks: int = 0  # what people wrote into its life
+    chatters: bool = False
     shelved: Shelving | None = None  # its state goes on underneath, and may be NORMAL
     suppressed: Suppression | None = None  # its state goes on underneath
 

@@ -69,7 +69,7 @@ class Book:
                 except BadRule as bad:
                     mistakes += bad.within(rule.place)
                     continue
-                instances.append(self._resume(Instance(rule, device, part, slots, self._zone)))
+                instances.append(self._resume(Instance(rule, device, part, slots, plate.points, self._zone)))
         self._instances[device.id] = instances
         self._restless[device.id] = dict.fromkeys(instances)
         spans: dict[str, float] = {}

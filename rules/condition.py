@@ -79,6 +79,7 @@ class Condition:
         self.text = text
         self.tree = grammar.parse(text)
         self.names = grammar.names(self.tree)
+        self._starred = any(STAR in name for name in self.names)
         self._checked: dict[object, Checked] = {}
 
     @classmethod
@@ -102,6 +103,8 @@ class Condition:
         """Which of these points it reads, in its own order; `each.current` is the part's: pump2.current. A name that
         stands for none of them is told as it is.
         """
+        if not self._starred:
+            return tuple(dict.fromkeys(resolve(name, part) for name in self.names))
         known = list(points)
         return tuple(dict.fromkeys(key for name in self.names for key in spread(resolve(name, part), known)))
 

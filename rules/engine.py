@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
+from math import inf, nan
 from typing import NamedTuple
 
 from hub.contract import Ask, Finding
-from hub.model import AlarmEvent, Device, Quality, Value, Words
+from hub.model import AlarmEvent, Device, Point, Quality, Value, Words
 from hub.slot import Slot
 from rules.calendar import Season
 from rules.condition import Condition, Timed, resolve, spread
@@ -24,6 +25,9 @@ from rules.say import fill
 from rules.window import Window
 
 AT_ONCE = timedelta(0)
+CHATTERS_AFTER, CHATTERS_WITHIN = 3, timedelta(seconds=60)  # so many raises in so short a time
+CALM = timedelta(seconds=60)  # it then stays raised until it has been over for so long, twice as long each time
+MOST_CALM = timedelta(minutes=10)  # at most; and after so long without a raise it begins anew
 Want = tuple[str, Quality, Words | None]  # a point, how it is, and why
 
 
@@ -51,29 +55,40 @@ _NOTHING_MEASURED: dict[str, _Measured] = {}
 class Instance:
     """A rule bound to the slots of a device. Raises BadRule when they are not what the rule needs."""
 
-    __slots__ = ("_beside", "_measured", "again", "began", "device", "due", "part", "phase", "queued", "reads",
-                 "restless", "rule", "since", "slots", "suppressed", "timed", "unless", "until", "when")  # fmt: skip
+    __slots__ = ("_again_s", "_beside", "_measured", "again", "began", "calm", "device", "due", "part", "phase",
+                 "queued", "rang", "reads", "restless", "rule", "since", "slots", "suppressed", "timed", "unless",
+                 "until", "when")  # fmt: skip
 
-    def __init__(self, rule: Rule, device: Device, part: str, slots: Mapping[str, Slot], zone: tzinfo = UTC) -> None:
+    def __init__(
+        self,
+        rule: Rule,
+        device: Device,
+        part: str,
+        slots: Mapping[str, Slot],
+        points: Mapping[str, Point],
+        zone: tzinfo = UTC,
+    ) -> None:
         self.rule = rule
         self.device = device
         self.part = part
         self.slots = slots
         self._beside: dict[str, Window | Season] = {}  # what its conditions look at besides slots
         self._measured: dict[str, _Measured] = {}  # of the windows
-        self.when = self._bind(rule.when, zone)
-        self.until = None if rule.until is None else self._bind(rule.until, zone)
-        points = {key: slot.point for key, slot in slots.items()}
+        self.when = self._bind(rule.when, points, zone)
+        self.until = None if rule.until is None else self._bind(rule.until, points, zone)
         explanation = rule.explanation(points, part)
-        self.unless = None if explanation is None else self._bind(explanation, zone)
+        self.unless = None if explanation is None else self._bind(explanation, points, zone)
         if not self._beside:
             self._beside, self._measured = _NO_WINDOWS, _NOTHING_MEASURED
         self.timed = bool(self._beside)  # it must be told the time before it is asked (`look`)
         self.again: datetime | None = None  # when to look again though nothing is read
-        keys = dict.fromkeys(key for condition in rule.judged(points, part) for key in condition.reads(slots, part))
+        self._again_s = inf  # the same
+        keys = dict.fromkeys(key for condition in rule.judged(points, part) for key in condition.reads(points, part))
         self.reads = tuple(slots[key] for key in keys)  # the slots that its conditions look at
         self.phase = Phase.NORMAL
         self.suppressed = False  # as it was told when it was last looked at
+        self.rang: tuple[datetime, ...] = ()  # when it was raised lately
+        self.calm = AT_ONCE  # how long it must be over: longer than the rule says while it chatters
         self.since: datetime | None = None  # the reading that first met the condition, while it is raised
         self.began: datetime | None = None  # the reading that began the hold that is running
         self.due: datetime | None = None  # when that hold is over in the house's time
@@ -93,17 +108,17 @@ class Instance:
     def look(self, at: datetime) -> None:
         """It is `at`: what its windows and calendars say now, and when that changes by itself."""
         at_s = at.timestamp()
-        self.again = None
+        again_s = inf
         for it in self._beside.values():
-            if isinstance(it, Season):
-                it.look(at)
-                after: datetime | None = it.next_look()
-            else:
+            if isinstance(it, Window):
                 it.look(at_s)
-                look_s = it.next_look(at_s)
-                after = None if look_s is None else datetime.fromtimestamp(look_s, UTC)
-            if after is not None and (self.again is None or after < self.again):
-                self.again = after
+                again_s = min(again_s, it.next_look(at_s) or inf)
+            else:
+                it.look(at)
+                again_s = min(again_s, it.next_look().timestamp())
+        if again_s != self._again_s:
+            self._again_s = again_s
+            self.again = None if again_s == inf else datetime.fromtimestamp(again_s, UTC)
 
     def wants(self) -> dict[str, float]:
         """The points that its windows look at, and for how many seconds back."""
@@ -134,7 +149,7 @@ class Instance:
             ended = self.ended()
             if ended is True and self.phase is Phase.RAISED:
                 self.phase, self.began = Phase.RETURNING, at
-            if ended is True and self._held(at, self.rule.until_hold):
+            if ended is True and self._held(at, max(self.rule.until_hold, self.calm)):
                 return self._return()
             if ended is False:
                 self._stay(Phase.RAISED)
@@ -169,6 +184,7 @@ class Instance:
                 window.shift(by.total_seconds())
         if self.again is not None:
             self.again = min(self.again, self.again + by)
+            self._again_s = nan
 
     def ended(self) -> bool | None:
         """Whether what ends the alarm is met. It never ends while its condition is met."""
@@ -204,6 +220,7 @@ class Instance:
             say=rule.unless_say
             if event is AlarmEvent.SUPPRESSED
             else fill(rule.say, self.slots, self.device.name, self.part),
+            chatters=raised and self.calm > AT_ONCE,
             do=fill(rule.do, self.slots, self.device.name, self.part),
             facts={
                 key: slot.value if slot.quality is Quality.GOOD else None
@@ -222,8 +239,21 @@ class Instance:
             return None
         self.suppressed = False
         self.since = self.began
+        assert self.began is not None
+        self._ring(self.began)
         self._stay(Phase.RAISED)
         return AlarmEvent.RAISED
+
+    def _ring(self, at: datetime) -> None:
+        """Whether it chatters: a value that hops at its limit is one alarm, and not a new one each time."""
+        lately = tuple(it for it in self.rang if timedelta(0) <= at - it <= MOST_CALM + self.calm)
+        if not lately:
+            self.calm = AT_ONCE
+        self.rang = (*lately, at)[-CHATTERS_AFTER:]
+        if len(self.rang) == CHATTERS_AFTER and at - self.rang[0] <= CHATTERS_WITHIN:
+            self.calm = CALM
+        elif self.calm > AT_ONCE:
+            self.calm = min(2 * self.calm, MOST_CALM)
 
     def _return(self) -> AlarmEvent:
         self._stay(Phase.NORMAL)
@@ -259,9 +289,8 @@ class Instance:
             self.due = max(heard, default=at) + hold - (at - self.began)
         return False
 
-    def _bind(self, condition: Condition, zone: tzinfo) -> Judge:
-        keys = condition.reads(self.slots, self.part)
-        points = {key: slot.point for key in keys if (slot := self.slots.get(key)) is not None}
+    def _bind(self, condition: Condition, points: Mapping[str, Point], zone: tzinfo) -> Judge:
+        keys = condition.reads(points, self.part)
         checked = condition.on(points, self.part, self.device.id)
         slots = _of(self.slots, keys)
         for it in checked.beside:

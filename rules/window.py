@@ -22,6 +22,7 @@ MAX_PIECES = 300  # of a window; then neighbours that are shorter than a 120th o
 FINEST = 120
 LOOKS = 100  # in a window's time: what changes steadily is looked at so often
 LOOK_S = (1.0, 60.0)  # and not more often, nor less
+SOON_S = 0.001  # two looks are not at one moment, whatever floats make of it
 BACK_S = 60.0  # a time so little before the newest is the newest; further back, a clock was set and nothing is known
 
 
@@ -114,12 +115,17 @@ class Window:
 
     def next_look(self, at: float) -> float | None:
         """When it will have changed though nothing was read; None: never."""
-        if len(self._pieces) < 2 and self._pieces[0].start <= at - self.span_s:
+        pieces, span = self._pieces, self.span_s
+        since = at - pieces[0].start
+        if since < span:  # before it can be known nobody need look
+            known = span if self.fold is Fold.CHANGE else span * MIN_KNOWN
+            if since < known:
+                return max(pieces[0].start + known, at + SOON_S)
+        elif len(pieces) == 1:
             return None
-        step = min(max(self.span_s / LOOKS, LOOK_S[0]), LOOK_S[1])
-        if self.fold in STEADY or self._pieces[0].start > at - self.span_s:
-            return at + step
-        return max(self._pieces[1].start + self.span_s, at + LOOK_S[0])
+        if self.fold in STEADY or since < span:
+            return at + min(max(span / LOOKS, LOOK_S[0]), LOOK_S[1])
+        return max(pieces[1].start + span, at + LOOK_S[0])
 
     def shift(self, by_s: float) -> None:
         """The clock by which it is told the time was set."""

@@ -102,7 +102,7 @@ def test_it_says_when_to_look_again():
     value = 0.0
     window = Window(Fold.CHANGE, 600, lambda: value)
     window.look(0)
-    assert (window.trusted, window.next_look(0)) == (None, 6)  # it is not known for long enough, and will be
+    assert (window.trusted, window.next_look(0)) == (None, 600)  # it is not known for long enough, and will be
     window.look(600)
     assert (window.trusted, window.next_look(600)) == (0, None)  # nothing will change by itself
     value = 1.0
@@ -171,3 +171,22 @@ def test_a_value_beyond_this_world_is_no_value():
     value = inf
     window.look(20)
     assert window.trusted is None
+
+
+@pytest.mark.parametrize("fold", list(Fold))
+@given(st.floats(1.7e9, 1.9e9), st.lists(st.floats(0.0, 700.0), min_size=1, max_size=20))
+def test_the_next_look_is_always_later(fold, start, steps):
+    """A look that asked for another one at the same moment would hold up everything else for ever."""
+    value = [0.0]
+    window = Window(fold, 600, lambda: value[0])
+    at = start
+    for n, step in enumerate(steps):
+        value[0] = float(n % 3 == 0)
+        at += step
+        window.look(at)
+        after = window.next_look(at)
+        assert after is None or after >= at + 0.0009
+        for known in (0.9, 1.0):  # where it is just about to be known
+            edge = window._pieces[0].start + 600 * known
+            if edge >= window._pieces[-1].start:
+                assert (window.next_look(edge) or edge + 1) >= edge + 0.0009

@@ -35,6 +35,7 @@ export function AlarmDetail({ alarm, off, onAcknowledge, onMoved }) {
       <dd>${T(`alarm.state.${alarm.state}`)}
         ${alarm.acknowledged_by && ` · ${alarm.acknowledged_by} ${when(alarm.acknowledged_at, 'minute')}`}</dd>
       ${alarm.count > 1 && html`<dt>${T('alarm.count')}</dt><dd>${T('alarm.count.text', { n: alarm.count })}</dd>`}
+      ${alarm.chatters && html`<dt>${T('alarm.chatters')}</dt><dd>${T('alarm.chatters.text')}</dd>`}
     </dl>
     ${alarm.shelved && html`<${Shelved} shelved=${alarm.shelved} />`}
     ${alarm.suppressed && html`<${Suppressed} suppressed=${alarm.suppressed} />`}

@@ -143,7 +143,8 @@ function Row({ alarm, chosen }) {
         </span>${alarm.shelved && html` <span class="small muted nowrap">
           ${T('shelf.back', { until: when(alarm.shelved.until, 'minute') })}</span>`}${
           alarm.suppressed && html` <span class="small muted">${name(alarm.suppressed.say)}</span>`}</td>
-      <td class="number right">${alarm.count > 1 ? `×${alarm.count}` : ''}</td>
+      <td class="number right">${alarm.chatters && html`<span class="tag" data-testid="chatters">
+        ${T('alarm.chatters')}</span> `}${alarm.count > 1 ? `×${alarm.count}` : ''}</td>
     </tr>
   `;
 }
