@@ -43,6 +43,7 @@ class Recall:
         self._historian = historian
         self._catalogue = catalogue
         self._clock = clock
+        self._away = False  # the history, and the log has it
 
     async def run(self) -> None:
         while True:
@@ -60,12 +61,15 @@ class Recall:
             try:
                 await self._tell({device: here[device] for device in some})
             except HistoryUnavailable as error:
-                log.warning("rules that look back know nothing of the time before the start yet: %s", error)
+                if not self._away:
+                    log.warning("rules that look back know nothing of the time before the start yet: %s", error)
+                self._away = True
                 return
             except AskedTooMuch as error:
                 log.warning("rules that look back on %s begin anew: %s", ", ".join(some), error)
                 for device in some:
                     self._judgement.remember(device, ())
+            self._away = False
             await asyncio.sleep(0)  # devices are waiting
 
     async def _tell(self, wanted: Mapping[str, Mapping[str, float]]) -> None:

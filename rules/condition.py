@@ -35,7 +35,7 @@ from rules.window import MAX_WINDOW_S, Fold, Measure
 
 EACH = "each."
 STAR = "*."  # `pump*.running`: of every part whose name begins so
-MAX_PARTS = 64  # that one name may stand for
+MAX_PARTS = 64  # that one name may stand for: more are refused
 MISSING = "missing"
 WINDOWS = ("mean", "min", "max", "change", "rate", "count", "time")
 _SAYS = {
@@ -133,8 +133,7 @@ def spread(name: str, points: Iterable[str]) -> tuple[str, ...]:
     if STAR not in name:
         return (name,)
     head, _, tail = name.partition(STAR)
-    found = [key for key in points if key.startswith(head) and key.partition(".")[2] == tail]
-    return tuple(found[:MAX_PARTS]) or (name,)
+    return tuple(key for key in points if key.startswith(head) and key.partition(".")[2] == tail) or (name,)
 
 
 def _looks(point: Point | None) -> object:
@@ -338,6 +337,8 @@ class _Check:
             known = dict.fromkeys(key.partition(".")[0].rstrip("0123456789") + "*" for key in self._points)
             hint = did_you_mean(f"{head}*", known)
             raise Wrong(f'no part of {self._plate} has "{starred[0]}".{hint}', node.at)
+        if len(found) > MAX_PARTS:
+            raise Wrong(f'"{head}*" stands for {len(found)} parts, more than {MAX_PARTS}. Name fewer', node.at)
         return found
 
     def _starred(self, key: str) -> str:

@@ -127,3 +127,10 @@ def test_what_is_wrong_is_said_at_its_letter(text, letter, said):
         Condition(text).on(PLATE.points)
     assert f"(letter {letter}): " in caught.value.mistakes[0]
     assert said in caught.value.mistakes[0]
+
+
+def test_more_parts_than_anybody_has_are_refused():
+    many = {f"pump{n}.running": PLATE.points["pump1.running"] for n in range(65)}
+    with pytest.raises(BadRule, match="stands for 65 parts, more than 64"):
+        Condition("any(pump*.running is on)").on(many)
+    Condition("any(pump*.running is on)").on(dict(list(many.items())[:64]))
