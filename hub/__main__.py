@@ -104,7 +104,8 @@ def _read(folder: Path) -> tuple[Site, Rules, int]:
     mistakes: list[str] = []
     site = None
     try:
-        site = read_site(folder, DRIVERS, kinds(folder / "rules"))
+        ours = {self_watch.KIND, *outage.KINDS.values()}  # of no device in a file
+        site = read_site(folder, DRIVERS, kinds(folder / "rules") - ours)
     except BadConfig as bad:
         mistakes.extend(bad.mistakes)
     fleet = [(device, site.plates[device.id]) for device in site.devices] if site else []

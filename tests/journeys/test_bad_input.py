@@ -83,7 +83,7 @@ def test_a_kind_that_is_not_there_never_switches_off_the_alarms_of_a_station(sit
     said = refused("check", str(site))
     assert said == [
         'devices/pumps.toml › device "ps-1" › kind › there is no "pump_staton". Did you mean "pump_station"? '
-        "Kinds: drive, flow_meter, hub, meter, pump_station, or one that a profile or a rule names",
+        "Kinds: drive, flow_meter, meter, pump_station, or one that a profile or a rule names",
         "1 mistake.",
     ]
     assert refused("run", str(site))[-1] == "1 mistake. Nothing was started."
