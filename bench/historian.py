@@ -445,4 +445,5 @@ if __name__ == "__main__":
         asyncio.run(write(args.write))
     elif args.feed:
         feed(args.feed)
-    sys.exit(not asyncio.run(run(args.minutes, args.days)))
+    else:
+        sys.exit(not asyncio.run(run(args.minutes, args.days)))
