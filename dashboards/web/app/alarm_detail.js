@@ -43,7 +43,8 @@ export function AlarmDetail({ alarm, off, onAcknowledge, onMoved }) {
     <div class="row wrap no-print">
       <button type="button" class="button primary" data-testid="ack" disabled=${!isUnseen(alarm) || Boolean(off)}
         title=${off || null} onClick=${onAcknowledge}>${T(isUnseen(alarm) ? 'alarm.ack' : 'alarm.acked')}</button>
-      <a class="button" href=${pageOf(device, alarm.device)}>${T('alarm.go')}</a>
+      <a class="button" href=${pageOf(device, alarm.device)}>
+        ${T(device?.kind.endsWith('_area') ? 'alarm.go_area' : 'alarm.go')}</a>
     </div>
     <${Shelf} key=${alarm.id} alarm=${alarm} off=${off} onMoved=${onMoved} />
     <h3>${T('alarm.life')}</h3>
