@@ -94,7 +94,9 @@ def load(files: Iterable[Path], fleet: Fleet = (), shipped: Iterable[Path] = (),
     What a shipped rule lacks on a fleet is a warning: it may be about devices that this house does not have.
     """
     mistakes: list[str] = []
-    own = [_placed(rule, areas, mistakes) for file in files for rule in _file(file, mistakes)]
+    own = [rule for file in files for rule in _file(file, mistakes)]
+    if areas or fleet:  # of a site that could be read
+        own = [_placed(rule, areas, mistakes) for rule in own]
     seen: dict[str, str] = {}
     for rule in own:
         if rule.name in seen:
@@ -124,12 +126,11 @@ def load(files: Iterable[Path], fleet: Fleet = (), shipped: Iterable[Path] = (),
 
 
 def _placed(rule: Rule, areas: Sequence[Area], mistakes: list[str]) -> Rule:
-    if rule.area and areas:
-        try:
-            return rule.placed(areas)
-        except BadRule as bad:
-            mistakes += bad.within(rule.place)
-    return rule
+    try:
+        return rule.placed(areas)
+    except BadRule as bad:
+        mistakes += bad.within(rule.place)
+        return rule
 
 
 # ---- one file -----------------------------------------------------------------------------------------------------

@@ -336,3 +336,6 @@ def test_the_areas_of_a_site_are_looked_up_when_its_rules_are_loaded(tmp_path):
     (tmp_path / "a.toml").write_text(text.replace("东乡镇", "东乡县"), "utf-8")
     with pytest.raises(BadRule, match='rule "r" › area: "东乡县" is not an area'):
         load([tmp_path / "a.toml"], [(here, PLATE)], (), AREAS)
+    (tmp_path / "a.toml").write_text(text, "utf-8")
+    with pytest.raises(BadRule, match='rule "r" › area: "东乡镇" is not an area'):
+        load([tmp_path / "a.toml"], [(here, PLATE)])  # a site without areas
