@@ -73,7 +73,7 @@ class Book:
         self._instances[device.id] = instances
         self._restless[device.id] = dict.fromkeys(instances)
         spans: dict[str, float] = {}
-        for it in instances:
+        for it in (it for it in instances if it.timed):
             spans |= {key: max(span_s, spans.get(key, 0.0)) for key, span_s in it.wants().items()}
         if spans:
             self._wants[device.id] = spans
@@ -119,7 +119,7 @@ class Book:
     def remember(self, device: str, course: Sequence[Past]) -> None:
         """What was read of a device before it was bound: (time, point -> (value, quality)), in the order of time."""
         self._wants.pop(device, None)
-        for it in self._instances.get(device, ()):
+        for it in (it for it in self._instances.get(device, ()) if it.timed):
             keys = it.wants().keys()
             if keys:
                 it.remember((at, told) for at, told in course if not keys.isdisjoint(told))

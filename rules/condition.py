@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 from hub.model import Kind, Point
 from rules import calendar, grammar
@@ -48,6 +49,7 @@ _SAYS = {
 _MEANT = {"true": "on", "yes": "on", "false": "off", "no": "off", "1": "on", "0": "off"}
 
 Points = Mapping[str, Point]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,11 +296,7 @@ class _Check:
         *counts, what = node.args
         if isinstance(what, grammar.Label) or len(counts) != (node.name == "at_least"):
             raise Wrong(f'"{node.name}" is not written so. Write for example "{grammar.FUNCTIONS[node.name]}"', node.at)
-        truths: list[Truth] = []
-        for part in self._parts(node, what):
-            self._star = part
-            truths.append(self._truth(what))
-        self._star = ""
+        truths = self._each_part(node, what, self._truth)
         if node.name != "at_least":
             return Some(tuple(truths)) if node.name == "any" else Every(tuple(truths))
         count = counts[0]
@@ -313,12 +311,18 @@ class _Check:
         what = node.args[0]
         if isinstance(what, grammar.Label) or len(node.args) != 1:
             raise Wrong(f'"{node.name}" wants one thing. Write for example "{grammar.FUNCTIONS[node.name]}"', node.at)
-        of: list[Quantity] = []
-        for part in self._parts(node, what):
-            self._star = part
-            of.append(self._quantity(what))
-        self._star = ""
-        return together(node, of)
+        return together(node, self._each_part(node, what, self._quantity))
+
+    def _each_part(self, node: grammar.Call, what: grammar.Node, look: Callable[[grammar.Node], Found]) -> list[Found]:
+        """What `look` makes of it, with `pump*` standing for one part after the other. Raises Wrong."""
+        parts, found = self._parts(node, what), list[Found]()
+        try:
+            for part in parts:
+                self._star = part
+                found.append(look(what))
+        finally:
+            self._star = ""
+        return found
 
     def _parts(self, node: grammar.Call, what: grammar.Node) -> list[str]:
         """The parts of the device that the one `pump*` inside stands for. Raises Wrong when there is none, or two."""

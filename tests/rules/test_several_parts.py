@@ -134,3 +134,10 @@ def test_more_parts_than_anybody_has_are_refused():
     with pytest.raises(BadRule, match="stands for 65 parts, more than 64"):
         Condition("any(pump*.running is on)").on(many)
     Condition("any(pump*.running is on)").on(dict(list(many.items())[:64]))
+
+
+def test_a_mistake_in_one_does_not_hide_the_next():
+    with pytest.raises(BadRule) as caught:
+        Condition("sum(pump*.running) > 3 and pump*.running is on").on(PLATE.points)
+    assert len(caught.value.mistakes) == 2
+    assert '"pump*.running" is of several parts' in caught.value.mistakes[1]
