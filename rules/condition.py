@@ -92,13 +92,18 @@ class Condition:
         return cls(value)
 
     def strange_units(self) -> list[str]:
-        """The mistakes that need no nameplate: units that are not on the list."""
+        """The mistakes that need no nameplate: units that are not on the list, times that cannot be read."""
         found: list[str] = []
         for number in grammar.numbers(self.tree):
             try:
                 literal(number)
             except Wrong as wrong:
                 found.append(points_at(self.text, wrong.at, str(wrong)))
+        for told in grammar.times(self.tree):
+            try:
+                calendar.read(told.text)
+            except BadRule as bad:
+                found.append(points_at(self.text, told.at, str(bad)))
         return found
 
     def reads(self, points: Iterable[str], part: str = "") -> tuple[str, ...]:

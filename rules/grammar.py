@@ -198,6 +198,12 @@ def numbers(tree: Node) -> list[Number]:
     return [node for node in _walk(tree) if isinstance(node, Number)]
 
 
+def times(tree: Node) -> list[Label]:
+    """The texts of `during("…")`."""
+    calls = (node for node in _walk(tree) if isinstance(node, Call) and node.name == "during")
+    return [arg for call in calls for arg in call.args if isinstance(arg, Label)]
+
+
 def _walk(tree: Node) -> Iterator[Node]:
     todo = [tree]
     while todo:

@@ -258,3 +258,11 @@ def test_until_may_not_contradict_when_about_a_window_and_may_about_another():
 def test_a_rule_by_the_clock_alone_is_none():
     with pytest.raises(BadRule, match="names no point"):
         rule('during("22:00-07:30")').check(PLATE, "", "x")
+
+
+def test_a_time_that_cannot_be_read_is_said_without_any_device():
+    wrong = rule('inlet.level > 3 m and during("Mo-Fr")')
+    assert wrong.strange_units() == [
+        'rules/test.toml › rule "r" › in "inlet.level > 3 m and during("Mo-Fr")" (letter 30): "Mo" is not a day. '
+        'Did you mean "Mon"? Write for example "Mon-Fri"'
+    ]
