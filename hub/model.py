@@ -170,7 +170,7 @@ class Nameplate(Struct, frozen=True):
 
 
 LINK = "link"  # the point that every driver gives every device: its labels are LinkState's values
-OUTAGE = "outage"  # beside it: whether its link is down within an outage of its area (hub/outage.py tells it)
+OUTAGE = "link.outage"  # beside it: whether its link is down within an outage of its area (hub/outage.py tells it)
 FOR_EVER_S = 1e9  # of a point that is told when it changes, and is never stale
 
 

@@ -27,6 +27,7 @@ OVER_SHARE = 0.10  # an outage is over when fewer are
 MOST_OF_IT = 0.90  # when so much of it lies in a part of the area, it is that part's
 KINDS = {Family.WATER: "water_area"}  # families whose devices are fixed to a place: the kind of their areas
 DOWN = LinkState.DOWN.value
+OF_AREA = "outage"  # the point of an area that says so
 
 
 def _point(key: str, zh: str, en: str, kind: Kind = Kind.NUMBER, unit: str = "", digits: int = 0) -> Point:
@@ -34,7 +35,7 @@ def _point(key: str, zh: str, en: str, kind: Kind = Kind.NUMBER, unit: str = "",
 
 
 _POINTS = (
-    _point(OUTAGE, "大面积通信中断", "Outage", Kind.BOOL),
+    _point(OF_AREA, "大面积通信中断", "Outage", Kind.BOOL),
     _point("links", "设备数", "Devices with a link"),
     _point("links.down", "中断的设备数", "Devices whose link is down"),
     _point("links.down_share", "中断比例", "Share whose link is down", unit="%"),
@@ -62,7 +63,7 @@ class _Link:
 
     id: str
     slot: Slot
-    told: Slot | None  # its point `outage`
+    told: Slot | None  # its point OUTAGE
     groups: list[_Group] = field(default_factory=list)  # the areas that it lies in
     down: bool = False
     seen: bool = False
@@ -196,7 +197,7 @@ class Outages:
             if said != group.said or now_s - group.said_at >= SAID_EVERY_S:
                 group.said, group.said_at = said, now_s
                 values: Mapping[str, float | bool] = {
-                    OUTAGE: group.outage,
+                    OF_AREA: group.outage,
                     "links": said[0],
                     "links.down": said[1],
                     "links.down_share": 100 * said[1] / said[0],

@@ -5,7 +5,7 @@ from msgspec import structs
 
 from hub.clock import ManualClock
 from hub.hub import Hub
-from hub.model import LINK, OUTAGE, Alarm, Area, Device, LinkState, Reading
+from hub.model import LINK, Alarm, Area, Device, LinkState, Reading
 from hub.outage import AT_ONCE_S, EVERY_S, Outages
 from hub.rights import FAMILIES, Family
 from rules.book import Book
@@ -204,7 +204,7 @@ async def test_areas_come_and_go_with_their_devices():
     it.adopt(device)
     await it.run(4)
     slots = it.hub.members[f"water:{TOWNS[0]}"].slots
-    assert (slots["links"].value, slots["links.down"].value, slots[OUTAGE].value) == (5, 0, False)
+    assert (slots["links"].value, slots["links.down"].value, slots["outage"].value) == (5, 0, False)
 
 
 async def test_a_device_that_moves_takes_its_link_along():
