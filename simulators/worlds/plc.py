@@ -399,7 +399,7 @@ class Plc:
         duty = self.duty()
         asked = sum(level >= self.start_level_m(place) for place in range(len(duty)))
         self._wanted = max(self._wanted, asked)
-        able = [i for i in duty if self._able(self.pumps[i])]
+        able = [i for i in duty if self._able(i)]
         missing = self._wanted - sum(self.pumps[i].turning for i in duty)
         for i in able:
             if missing <= 0:
@@ -408,8 +408,9 @@ class Plc:
                 self._start(self.pumps[i])
                 missing -= 1
 
-    def _able(self, pump: Pump) -> bool:
-        if pump.state in (State.FAULT, State.LOCKED_OUT, State.LOCAL) or pump.tagged:
+    def _able(self, index: int) -> bool:
+        pump = self.pumps[index]
+        if pump.state in (State.FAULT, State.LOCKED_OUT, State.LOCAL) or pump.tagged or index in self.pretends:
             return False
         return self.now_s >= pump.held_until_s
 

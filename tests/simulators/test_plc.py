@@ -150,6 +150,15 @@ class TestACommand:
         assert it.plc.pumps[0].state is State.STOPPED
         assert it.flow_m3h == 0
 
+    def test_what_pretends_to_start_stands_still_whoever_starts_it(self):
+        it = station()
+        begin(it, "done_but_does_not_start", 0)
+        begin(it, "done_but_does_not_start", 1)
+        it.level_m = it.plc.settings.high_high_mm / 1000
+        run(it, 60)
+        assert it.plc.mode is Mode.AUTO
+        assert [pump.state for pump in it.plc.pumps] == [State.STOPPED] * 2
+
     def test_speed_is_kept_within_what_the_inverter_can_do(self):
         it = station((replace(PUMP, motor=Motor(55.0, starter=INVERTER)), PUMP))
         for asked, got in ((4200, 4200), (100, 2000), (9000, 5000)):
