@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
+from hub import calendar
 from hub.model import Kind, Point
-from rules import calendar, grammar
+from rules import grammar
 from rules.errors import BadRule, did_you_mean, points_at
 from rules.function import (
     AtLeast,
@@ -102,7 +103,7 @@ class Condition:
         for told in grammar.times(self.tree):
             try:
                 calendar.read(told.text)
-            except BadRule as bad:
+            except calendar.BadTimes as bad:
                 found.append(points_at(self.text, told.at, str(bad)))
         return found
 
@@ -401,7 +402,7 @@ class _Check:
             raise Wrong(f'"during" wants one text. Write for example {grammar.FUNCTIONS["during"]}', node.at)
         try:
             return calendar.read(told.text)
-        except BadRule as bad:
+        except calendar.BadTimes as bad:
             raise Wrong(str(bad), told.at) from None
 
     def _beside(self, it: Timed | calendar.Calendar) -> int:

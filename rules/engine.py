@@ -17,11 +17,11 @@ from typing import NamedTuple
 from hub.contract import Ask, Finding
 from hub.model import AlarmEvent, Device, Point, Quality, Value, Words
 from hub.slot import Slot
-from rules.calendar import Season
 from rules.condition import Condition, Timed, resolve, spread
 from rules.function import Judge, Seen
 from rules.rule import Rule
 from rules.say import fill
+from rules.season import Season
 from rules.window import Window
 
 AT_ONCE = timedelta(0)

@@ -1,4 +1,4 @@
-"""Times that come again: `during("05-15..09-30 Mon-Fri 22:00-07:30")`. Text -> Calendar; it is told the time.
+"""Times that come again: "05-15..09-30 Mon-Fri 22:00-07:30". Text -> Calendar; it is told the time.
 
 Up to three parts, in this order, each of which may be left out: days of the year (MM-DD..MM-DD), days of the week
 (Mon-Fri, Sat,Sun), hours (HH:MM-HH:MM). A part that ends before it begins goes over midnight, or over New Year; what
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-from rules.errors import BadRule, did_you_mean
+from hub.mistakes import near
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MIDNIGHT = time(0)
@@ -22,6 +22,10 @@ _YEAR = re.compile(r"(\d\d)-(\d\d)\.\.(\d\d)-(\d\d)$")
 _HOURS = re.compile(r"(\d{1,2}):(\d\d)-(\d{1,2}):(\d\d)$")
 _LEAP = 2000  # every day of the year is in it
 EXAMPLE = '"05-15..09-30", "Mon-Fri 08:00-18:00", "22:00-07:30"'
+
+
+class BadTimes(ValueError):
+    """What was written says no times; the text says what to write instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +39,18 @@ class Calendar:
 
     def holds(self, at: datetime, zone: tzinfo) -> bool:
         """Whether it is one of its times."""
+        return self.day(at, zone) is not None
+
+    def day(self, at: datetime, zone: tzinfo) -> date | None:
+        """The day on which the time began that it is now; None: it is none of its times."""
         local = at.astimezone(zone)
+        today, now = local.date(), local.time()
         if self.hours is None:
-            return self._on(local.date())
+            return today if self._on(today) else None
         start, end = self.hours
-        now = local.time()
-        if start < end:
-            return self._on(local.date()) and start <= now < end
-        return (self._on(local.date()) and now >= start) or (self._on(local.date() - DAY) and now < end)
+        if now >= start and (now < end or end <= start) and self._on(today):
+            return today
+        return today - DAY if end < start and now < end and self._on(today - DAY) else None
 
     def next_edge(self, at: datetime, zone: tzinfo) -> datetime | None:
         """When the answer will next be another one; None: not within LOOK_AHEAD_DAYS."""
@@ -67,21 +75,21 @@ class Calendar:
 
 
 def read(text: str) -> Calendar:
-    """Raises BadRule, with what to write instead."""
+    """Raises BadTimes."""
     year, days, hours = None, None, None
     for part in text.split():
         if hours is None and (match := _HOURS.match(part)):
             hours = _hour(match[1], match[2], part), _hour(match[3], match[4], part)
             if hours[0] == hours[1]:
-                raise BadRule(f'"{part}" begins when it ends. Leave it out for the whole day')
+                raise BadTimes(f'"{part}" begins when it ends. Leave it out for the whole day')
         elif days is None and hours is None and part[:1].isalpha():
             days = _days(part)
         elif year is None and days is None and hours is None and (match := _YEAR.match(part)):
             year = _date(match[1], match[2], part), _date(match[3], match[4], part)
         else:
-            raise BadRule(f'"{part}" is no time here. Write days of the year, days, hours: {EXAMPLE}')
+            raise BadTimes(f'"{part}" is no time here. Write days of the year, days, hours: {EXAMPLE}')
     if (year, days, hours) == (None, None, None):
-        raise BadRule(f'"{text}" says no time. Write for example {EXAMPLE}')
+        raise BadTimes(f'"{text}" says no time. Write for example {EXAMPLE}')
     return Calendar(" ".join(text.split()), year, frozenset(range(7)) if days is None else days, hours)
 
 
@@ -91,14 +99,14 @@ def _hour(hour: str, minute: str, part: str) -> time:
     try:
         return time(int(hour), int(minute))
     except ValueError:
-        raise BadRule(f'"{part}" is no time of a day. Write for example "22:00-07:30"') from None
+        raise BadTimes(f'"{part}" is no time of a day. Write for example "22:00-07:30"') from None
 
 
 def _date(month: str, day: str, part: str) -> tuple[int, int]:
     try:
         it = date(_LEAP, int(month), int(day))
     except ValueError:
-        raise BadRule(f'"{part}" has a day that no year has. Write month and day: "05-15..09-30"') from None
+        raise BadTimes(f'"{part}" has a day that no year has. Write month and day: "05-15..09-30"') from None
     return it.month, it.day
 
 
@@ -108,27 +116,9 @@ def _days(part: str) -> frozenset[int]:
         first, dash, last = piece.partition("-")
         for name in (first, last) if dash else (first,):
             if name not in DAYS:
-                raise BadRule(f'"{name}" is not a day.{did_you_mean(name, DAYS, "Days")} Write for example "Mon-Fri"')
+                hint = near(name, DAYS)
+                hint = hint if hint.startswith(" Did") else f" Days: {', '.join(DAYS)}."
+                raise BadTimes(f'"{name}" is not a day.{hint} Write for example "Mon-Fri"')
         start, end = DAYS.index(first), DAYS.index(last if dash else first)
         found |= {(start + n) % 7 for n in range((end - start) % 7 + 1)}
     return frozenset(found)
-
-
-class Season:
-    """A calendar as a condition sees it: `trusted` is what it answers at the time that was last looked at."""
-
-    __slots__ = ("_edge", "_zone", "calendar", "trusted")
-
-    def __init__(self, calendar: Calendar, zone: tzinfo) -> None:
-        self.calendar = calendar
-        self.trusted: bool | None = None
-        self._zone = zone
-        self._edge = (datetime.min.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC))  # from, until: known between
-
-    def look(self, at: datetime) -> None:
-        if not self._edge[0] <= at < self._edge[1]:
-            self.trusted = self.calendar.holds(at, self._zone)
-            self._edge = at, self.calendar.next_edge(at, self._zone) or at + DAY
-
-    def next_look(self) -> datetime:
-        return self._edge[1]

@@ -1,14 +1,13 @@
 """Times that come again, in the zone of the site, over midnight and over New Year."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.calendar import DAYS, Season, read
-from rules.errors import BadRule
+from hub.calendar import DAYS, BadTimes, read
 
 SHANGHAI, BERLIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")
 
@@ -38,6 +37,14 @@ def test_when_it_is(text, yes, no):
     assert [moment for moment in no if it.holds(local(moment), SHANGHAI)] == []
 
 
+def test_what_goes_over_midnight_belongs_to_the_day_on_which_it_began():
+    nights = read("Fri 22:00-06:00")
+    assert nights.day(local("2026-06-05 23:00"), SHANGHAI) == nights.day(local("2026-06-06 05:59"), SHANGHAI)
+    assert nights.day(local("2026-06-06 05:59"), SHANGHAI) == date(2026, 6, 5)
+    assert nights.day(local("2026-06-06 06:00"), SHANGHAI) is None
+    assert read("Mon-Fri").day(local("2026-06-05 23:59"), SHANGHAI) == date(2026, 6, 5)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -53,7 +60,7 @@ def test_when_it_is(text, yes, no):
     ],
 )
 def test_what_cannot_be_read_is_said(text, said):
-    with pytest.raises(BadRule) as caught:
+    with pytest.raises(BadTimes) as caught:
         read(text)
     assert said in str(caught.value)
 
@@ -77,13 +84,3 @@ def test_between_now_and_its_next_edge_the_answer_is_the_same(text, minutes, zon
     if edge is not None:
         assert edge > at
         assert it.holds(edge, zone) is not now
-
-
-def test_it_is_looked_up_again_only_at_its_edge_and_when_the_clock_is_set_back():
-    season = Season(read("22:00-07:30"), SHANGHAI)
-    season.look(local("2026-06-03 21:00"))
-    assert (season.trusted, season.next_look()) == (False, local("2026-06-03 22:00"))
-    season.look(local("2026-06-03 22:00"))
-    assert (season.trusted, season.next_look()) == (True, local("2026-06-04 07:30"))
-    season.look(local("2026-06-03 12:00"))
-    assert season.trusted is False
