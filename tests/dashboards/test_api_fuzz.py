@@ -120,7 +120,7 @@ def test_no_route_breaks_on_nonsense(tmp_path: Path):
 def search(
     runner: asyncio.Runner, browser: httpx.AsyncClient, way: Way, document: dict[str, Any], route: dict[str, Any]
 ) -> None:
-    @settings(max_examples=40, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=20, suppress_health_check=list(HealthCheck))
     @given(paths(way.path), queries(route), bodies(document, route))
     def one(path: str, query: dict[str, str], body: Any) -> None:
         runner.run(ask(browser, way, path, query, body))

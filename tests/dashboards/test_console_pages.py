@@ -116,7 +116,7 @@ def test_no_page_scrolls_sideways_on_any_screen(desk: Desk, language: str):
         page.locator(shown).first.wait_for()
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 800})
-            page.wait_for_timeout(120)
+            page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
             fits = page.evaluate(
                 "[document.documentElement.scrollWidth - innerWidth,"
                 " document.querySelector('main').scrollWidth - document.querySelector('main').clientWidth]"

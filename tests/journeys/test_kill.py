@@ -35,14 +35,14 @@ def site(tmp_path: Path, county: County) -> tuple[Path, int]:
 
 
 @pytest.mark.slow
-def test_twenty_kills_lose_nothing_acknowledged_and_send_nothing_twice(county: County, site: tuple[Path, int]) -> None:
+def test_eight_kills_lose_nothing_acknowledged_and_send_nothing_twice(county: County, site: tuple[Path, int]) -> None:
     folder, port = site
     dice = random.Random(20261125)
     county.fault(STATION, "flooding")  # an alarm that stands all the time
     before = county.truth(STATION)["pumps"][0]["number"]
     told: dict[str, str] = {}  # command id -> the stage that somebody was told last
     alarm = ""
-    for round_number in range(20):
+    for round_number in range(8):
         hub = RunningHub(folder, port)
         hub.wait_until_up()  # how long that takes: bench/restart.py
         person = Person(hub.url, "li.qiang", "a long pass phrase 7")

@@ -18,7 +18,7 @@ from hub.historian.rollup import HOUR_US, MINUTE_US, RUNS
 from hub.historian.spells import held
 from hub.model import Kind
 
-DAYS, STATIONS, EVERY_S = 365, 4, 300
+DAYS, STATIONS, EVERY_S = 365, 2, 300
 FIRST = 20_000
 START, END = FIRST * DAY_US, (FIRST + DAYS) * DAY_US
 A_DAY = 86_400 // EVERY_S

@@ -16,7 +16,7 @@ from hub.ledger.entries import Entry
 HOUSE = Path(__file__).resolve().parents[3]
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
 async def test_nothing_acknowledged_is_lost(url: str, kills: int):
     acknowledged: dict[int, str] = {}
     for n in range(kills):
