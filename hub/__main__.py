@@ -15,7 +15,7 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -29,6 +29,7 @@ from hub.logs import configure
 if TYPE_CHECKING:
     from hub.config import Site
     from hub.house import House
+    from hub.notices.plan import Plan
     from rules.load import Rules
 
 WRONG = 2  # exit code: a mistake of the author, said in words
@@ -85,9 +86,12 @@ def _init(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
+    from hub.notices.file import unheard
+
     site, rules, played = _read(args.dir)
     print(f"{args.dir}: {len(site.areas)} areas, {len(site.devices)} devices, {len(rules)} rules. No mistakes.")
-    for note in (_stories(rules, played, bool(site.devices)), *_unwatched(site, rules), *rules.warnings):
+    told = (*unheard(_plan(site, rules)), *rules.warnings)
+    for note in (_stories(rules, played, bool(site.devices)), *_unwatched(site, rules), *told):
         print(f"note: {note}")
     return 0
 
@@ -110,7 +114,7 @@ def _read(folder: Path) -> tuple[Site, Rules, int]:
         mistakes.extend(bad.mistakes)
     fleet = [(device, site.plates[device.id]) for device in site.devices] if site else []
     if fleet:
-        fleet.append((self_watch.device(), self_watch.plate(has_server=True)))
+        fleet.append((self_watch.device(), self_watch.plate(has_server=True, has_channels=True)))
         fleet += ((outage.device(family, Area("", "")), outage.plate()) for family in outage.KINDS)
     try:
         rules = load_rules(folder / "rules", fleet, site.areas if site else ())
@@ -119,9 +123,30 @@ def _read(folder: Path) -> tuple[Site, Rules, int]:
         mistakes.extend(bad.mistakes)
     else:
         mistakes += _unknown_rules(site, rules) if site else []
+        try:
+            _plan(site, rules) if site else None
+        except BadConfig as bad:
+            mistakes.extend(bad.mistakes)
     if site is None or mistakes:
         raise BadConfig(*mistakes)
     return site, rules, played
+
+
+def _plan(site: Site, rules: Rules, environment: Mapping[str, str] | None = None) -> Plan:
+    """Who is told of alarms: notify.toml. `environment`: the channels' addresses too. Raises BadConfig."""
+    from hub import outage, self_watch
+    from hub.notices.file import Known, read_plan
+
+    kinds = {self_watch.KIND, *outage.KINDS.values()}
+    kinds |= {device.kind for device in site.devices} | {rule.kind for rule in rules if rule.kind}
+    known = Known(
+        site.hub.site.zone,
+        site.hub.site.language,
+        frozenset(area.code for area in site.areas),
+        frozenset(kinds),
+        frozenset(rule.name for rule in rules),
+    )
+    return read_plan(site.folder, known, environment)
 
 
 def _stories(rules: Rules, played: int, any_devices: bool) -> str:
@@ -281,7 +306,8 @@ async def _open(kind: type[House], site: Site, rules: Rules, drivers: Any, demo:
     try:
         plates = dict(site.plates)  # those of devices that are adopted come in here
         book = Book(rules, lambda device: plates[device.id], ZoneInfo(site.hub.site.zone))
-        return await kind.open(site, SystemClock(), book, drivers, demo=demo, plates=plates, itself=True)
+        plan = _plan(site, rules, os.environ)
+        return await kind.open(site, SystemClock(), book, drivers, demo=demo, plates=plates, itself=True, plan=plan)
     except (LedgerUnavailable, HistoryUnavailable) as error:
         raise Refused(str(error)) from None
 
@@ -355,6 +381,13 @@ def _doctor(args: argparse.Namespace) -> int:
     site = read_site(args.dir, DRIVERS)
     doors = [("hub.toml › http", site.hub.http.host, site.hub.http.port)]
     return doctor(args, site, [*doors, *((f"hub.toml › drivers.{n}", host, port) for n, host, port in _ports(site))])
+
+
+def _notify(args: argparse.Namespace) -> int:
+    from hub.errands.notify import notify
+
+    site, rules, _ = _read(args.dir)
+    return notify(args, site, _plan(site, rules, os.environ if args.what == "test" else None))
 
 
 def _unit(args: argparse.Namespace) -> int:
@@ -442,6 +475,7 @@ _COMMANDS = {
     "backup": _backup,
     "cert": _cert,
     "doctor": _doctor,
+    "notify": _notify,
     "unit": _unit,
     "fault": _fault,
 }

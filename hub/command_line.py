@@ -137,6 +137,14 @@ def _to_care(command: Command) -> None:
     sub = command("doctor", "Look at this machine and a site: what is wrong, and the line that mends it.",
                   "fieldhub doctor my-county")  # fmt: skip
     sub.add_argument("dir", type=Path)
+    sub = command("notify", "Show who would be told of an alarm, and try the channels.",
+                  "fieldhub notify my-county who ps-east-gate --severity urgent --at 2026-12-01T03:00")  # fmt: skip
+    sub.add_argument("dir", type=Path)
+    sub.add_argument("what", choices=["who", "test"], help="test: send a message that says it is a trial")
+    sub.add_argument("name", help="who: a device; test: a contact, or the channel of a group")
+    sub.add_argument("--severity", choices=["urgent", "high", "medium", "low"], default="urgent")
+    sub.add_argument("--rule", default="", help="who: the alarm of this rule, where a route is for some rules only")
+    sub.add_argument("--at", default="", help="who: date or time in the site's zone; now when left out")
     sub = command("unit", "Print a systemd unit for a site, with everything shut that a hub does not need.",
                   "fieldhub unit my-county --user fieldhub")  # fmt: skip
     sub.add_argument("dir", type=Path)

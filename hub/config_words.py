@@ -50,6 +50,8 @@ _KINDS = (
     ("string_pattern_mismatch", "cannot stand here", "it like the examples"),
     ("string_too_short", "is too short", "at least {min_length} letter"),
     ("string_too_long", "is too long", "at most {max_length} letters"),
+    ("too_short", "has too few", "at least {min_length}"),
+    ("too_long", "has too many", "at most {max_length}"),
     ("string", "is not a text", 'it in quotes: "…"'),
     ("int", "is not a whole number", "one like 8420, without quotes"),
     ("float", "is not a number", "one like 2.5, without quotes"),

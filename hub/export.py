@@ -11,7 +11,7 @@ import re
 import sys
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 from zoneinfo import ZoneInfo
@@ -125,24 +125,24 @@ async def _export(site: Site, clock: Clock, order: Order, period: Period, seen: 
         await ledger.close()
 
 
+def local_time(option: str, text: str, zone: tzinfo) -> datetime:
+    """A time as somebody at the site writes it. Raises BadConfig."""
+    try:
+        it = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadConfig(f'{option} {text} › is not a date or time. Write "2026-11-01" or "2026-11-01T08:00"') from None
+    return (it if it.tzinfo else it.replace(tzinfo=zone)).astimezone(UTC)
+
+
 class Period:
     """[start, end) of an export, written in the site's zone."""
 
     def __init__(self, start: str, end: str, zone: str, now: datetime) -> None:
         self.zone = ZoneInfo(zone)
-        self.end = self._read("--to", end) if end else now
-        self.start = self._read("--from", start) if start else self.end - DEFAULT_SPAN
+        self.end = local_time("--to", end, self.zone) if end else now
+        self.start = local_time("--from", start, self.zone) if start else self.end - DEFAULT_SPAN
         if self.start >= self.end:
             raise BadConfig(f"--from {start} › is not before --to {end or 'now'}. Exchange them")
-
-    def _read(self, option: str, text: str) -> datetime:
-        try:
-            it = datetime.fromisoformat(text)
-        except ValueError:
-            raise BadConfig(
-                f'{option} {text} › is not a date or time. Write "2026-11-01" or "2026-11-01T08:00"'
-            ) from None
-        return (it if it.tzinfo else it.replace(tzinfo=self.zone)).astimezone(UTC)
 
     def show(self, at: datetime) -> str:
         return at.astimezone(self.zone).isoformat(timespec="milliseconds")

@@ -15,6 +15,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct, structs
 
@@ -39,6 +40,9 @@ from hub.ledger.keys import SpeakerKey
 from hub.ledger.ledger import Ledger
 from hub.ledger.trouble import LedgerUnavailable
 from hub.model import Action, Alarm, Area, CommandRecord, Device, Nameplate, Origin, Reading, Words
+from hub.notices.notifier import Notifier
+from hub.notices.plan import Plan
+from hub.notices.sending import Sending
 from hub.outage import Outages
 from hub.pending import Pending
 from hub.recall import Recall
@@ -127,6 +131,7 @@ class House:
         demo: bool = False,
         plates: dict[str, Nameplate] | None = None,
         keys: Iterable[SpeakerKey] = (),
+        plan: Plan | None = None,
     ) -> None:
         self.site = site
         self.vault = Vault.open(site.data / "keys" / "vault.key")
@@ -151,6 +156,11 @@ class House:
         self.plates = plates if plates is not None else dict(site.plates)
         self.adoption = Adoption(self.hub, ledger.places, site, drivers, self.plates, self.reception.pending)
         self.outages = Outages(self.hub, clock, self.sight.family, self.plates)
+        self.sending = Sending()
+        plan = plan or Plan(ZoneInfo(site.hub.site.zone), site.hub.site.language)
+        self.notifier = Notifier(
+            plan, self, self.sight, ledger, self.hub.outbox.put, clock, self.words, self.sending.send
+        )
         self.self_watch: SelfWatch | None = None
         self.started_at = clock.now()
         self._speakers = {driver: spec.speaker for driver, spec in drivers.items()}
@@ -169,8 +179,9 @@ class House:
         demo: bool = False,
         plates: dict[str, Nameplate] | None = None,
         itself: bool = False,
+        plan: Plan | None = None,
     ) -> House:
-        """Everything but the drivers is up then. `itself`: the hub is one of its own devices.
+        """Everything but the drivers is up then. `itself`: the hub is one of its own devices. `plan`: who is told.
 
         Raises LedgerUnavailable, HistoryUnavailable, BadConfig.
         """
@@ -180,7 +191,7 @@ class House:
             historian = await open_store(site.data / "history", site.folder, clock, site.hub.history)
             opened.push_async_callback(historian.close)
             keys = await ledger.keys.load()
-            house = cls(site, clock, ledger, historian, judgement, drivers, demo, plates, keys)
+            house = cls(site, clock, ledger, historian, judgement, drivers, demo, plates, keys, plan)
             house.clock_watch.started(next(iter(await ledger.entries(limit=1)), None))
             registered = await follow(site, ledger.places, clock.now())
             if registered.retired:
@@ -202,7 +213,10 @@ class House:
 
     def watch_itself(self) -> None:
         """The hub comes in as a device, by whose readings the rules see that a disk is full or a server away."""
-        it, plate = self_watch.device(), self_watch.plate(self.site.hub.history.has_server)
+        it, plate = (
+            self_watch.device(),
+            self_watch.plate(self.site.hub.history.has_server, bool(self.notifier.plan.channels)),
+        )
         self.plates[it.id] = plate
         self.hub.adopt(it, plate)
         self.self_watch = SelfWatch(self.clock, self.site.data, self._watched, self.hub.take)
@@ -220,6 +234,7 @@ class House:
             ledger_backlog=self.ledger.backlog,
             server_error=server.send_error if server else None,
             server_waiting=server.waiting_points if server else 0,
+            channels_failing=self.notifier.postbox.failing if self.notifier.plan.channels else None,
         )
 
     def start(self) -> None:
@@ -232,6 +247,9 @@ class House:
         self.supervisor.keep("holds", self.holds.run)
         self.supervisor.keep("recall", self.recall.run)
         self.supervisor.keep("outages", self.outages.run)
+        if self.notifier.plan.routes:
+            self.hub.on_alarm = self.notifier.heard
+            self.supervisor.keep("notices", self.notifier.run)
         for name, driver in self.drivers.items():
             self.supervisor.keep(f"driver {name}", self._runner(driver))
 
@@ -255,6 +273,8 @@ class House:
             closing.push_async_callback(self.ledger.close)
             closing.push_async_callback(self.historian.close)
             await self.supervisor.close()
+            await self.notifier.close()
+            self.sending.close()
             await self.dispatch.close()
             try:
                 await self.holds.write()

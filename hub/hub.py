@@ -102,6 +102,7 @@ class Hub:
         self.on_ask: Callable[[Finding], None] = lambda finding: None  # set by dispatch: a rule asks for a command
         self.on_proof: Callable[[Member], None] = lambda member: None  # set by dispatch: look for awaited proofs
         self.on_clock: Callable[[datetime, datetime], None] = lambda was, now: None  # set by house: our clock was set
+        self.on_alarm: Callable[[Alarm], None] = lambda alarm: None  # set by house: people are to be told
         self.ids: Callable[[], str] = lambda: secrets.token_hex(8)
         self._history = history
         self.outbox = Outbox(ledger)
@@ -414,6 +415,7 @@ class Hub:
     def _tell_alarm(self, alarm: Alarm) -> None:
         for watcher in self._watchers:
             guarded(WATCHER, watcher.alarm, alarm)
+        self.on_alarm(alarm)
 
     def tell(self, record: CommandRecord) -> None:
         """A command has a new receipt."""

@@ -37,6 +37,7 @@ class Watched(Struct, frozen=True):
     ledger_backlog: int
     server_error: str | None = None  # of a time-series server; None: there is none
     server_waiting: int = 0  # readings that it does not have yet
+    channels_failing: int | None = None  # of notify.toml, that did not take the last message; None: there are none
 
 
 class Disk(Protocol):
@@ -69,14 +70,17 @@ _SERVER_POINTS = (
     _point("server.ok", "时序服务器正常", "The time-series server answers", Kind.BOOL),
     _point("server.waiting", "等待发送的读数", "Readings that wait for the server"),
 )
+_NOTICES_POINTS = (_point("notices.failing", "失效的通知渠道", "Channels that take no message"),)
 
 
 def device() -> Device:
     return Device(ID, "FieldHub", KIND, ADDRESS)
 
 
-def plate(has_server: bool) -> Nameplate:
-    return Nameplate({it.key: it for it in (*_POINTS, *(_SERVER_POINTS if has_server else ()))})
+def plate(has_server: bool, has_channels: bool) -> Nameplate:
+    """With a time-series server, and channels by which people are told, it has more to tell."""
+    more = (*(_SERVER_POINTS if has_server else ()), *(_NOTICES_POINTS if has_channels else ()))
+    return Nameplate({it.key: it for it in (*_POINTS, *more)})
 
 
 class SelfWatch:
@@ -125,4 +129,6 @@ class SelfWatch:
         }
         if it.server_error is not None:
             values |= {"server.ok": not it.server_error, "server.waiting": it.server_waiting}
+        if it.channels_failing is not None:
+            values["notices.failing"] = it.channels_failing
         return values

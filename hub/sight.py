@@ -82,12 +82,7 @@ class Sight:
 
     def lies_in(self, area: str, codes: Collection[str]) -> bool:
         """Whether an area is one of these or lies below one."""
-        for _ in range(len(self._areas) + 1):  # a ring ends
-            if not area or area in codes:
-                break
-            above = self._areas.get(area)
-            area = above.parent if above else ""
-        return bool(area) and area in codes
+        return lies_in(self._areas, area, codes)
 
     def below(self, area: str) -> frozenset[str]:
         """The codes of an area and of all areas below it; nothing when there is no such area."""
@@ -119,3 +114,13 @@ class Sight:
                 return
             code = here.parent
             yield code
+
+
+def lies_in(areas: Mapping[str, Area], area: str, codes: Collection[str]) -> bool:
+    """Whether, in the tree of these, an area is one of `codes` or lies below one."""
+    for _ in range(len(areas) + 1):  # a ring ends
+        if not area or area in codes:
+            break
+        above = areas.get(area)
+        area = above.parent if above else ""
+    return bool(area) and area in codes

@@ -34,6 +34,7 @@ WORKSHOPS = ("tests", "bench")
 # Where each outside package may be imported. `*` crosses folders. What is not here may be imported nowhere.
 BELONGS_TO: dict[str, tuple[str, ...]] = {
     "alembic": ("hub/ledger/*",),
+    "apprise": ("hub/notices/sending.py",),
     "argon2": ("hub/passwords.py",),
     "authlib": ("dashboards/oidc_provider.py",),
     "cryptography": ("hub/certificate.py", "hub/seal.py", "hub/vault.py"),
@@ -47,7 +48,7 @@ BELONGS_TO: dict[str, tuple[str, ...]] = {
     "packaging": ("hub/errands/doctor.py",),
     "prometheus_client": ("dashboards/*", FRONT_DOOR),
     "pyarrow": ("hub/historian/*",),
-    "pydantic": ("dashboards/*", "hub/config*", "drivers/*/options*"),
+    "pydantic": ("dashboards/*", "hub/config*", "hub/notices/file.py", "drivers/*/options*"),
     "pydantic_core": ("hub/config*",),
     "pymodbus": ("drivers/modbus/link.py",),
     "pyotp": ("hub/second_factor.py",),

@@ -194,6 +194,21 @@ class Ledger:
         await self._caught_up()
         return await self._reader.run(page.read)
 
+    async def about(self, kind: str, subjects: Iterable[str]) -> list[Entry]:
+        """Every entry of a kind about one of these, oldest first: by an index, however long the ledger is."""
+        wanted = list(subjects)
+
+        def read(connection: Connection) -> list[Entry]:
+            found = [
+                Entry(*row)
+                for some in parts(wanted)
+                for row in connection.execute(_of(kind).where(entry.c.subject.in_(some)))
+            ]
+            return sorted(found, key=lambda it: it.seq)
+
+        await self._caught_up()
+        return await self._reader.run(read)
+
     async def search(self, it: Sought) -> tuple[list[Entry], int | None]:
         """(entries that are so, newest first; where to go on, None at the beginning). A stretch at a time."""
         await self._caught_up()

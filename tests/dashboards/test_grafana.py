@@ -25,7 +25,10 @@ from tests.hub.historian import servers
 
 FOLDER = Path(__file__).resolve().parents[2] / "dashboards" / "grafana"
 BOARDS = sorted((FOLDER / "dashboards").glob("*.json"))
-PLATES = {"ps-1": load().plate("ps-2026", {"pumps": 3}).nameplate.points, "hub": self_watch.plate(True).points}
+PLATES = {
+    "ps-1": load().plate("ps-2026", {"pumps": 3}).nameplate.points,
+    "hub": self_watch.plate(True, True).points,
+}
 NAMES = {key for points in PLATES.values() for key in points}
 
 

@@ -14,7 +14,7 @@ from tests.rules.field import Scene, station
 TOWN = Area("341204100000", "东乡镇")
 FLEET = [
     station(),
-    (self_watch.device(), self_watch.plate(has_server=True)),
+    (self_watch.device(), self_watch.plate(has_server=True, has_channels=True)),
     *((outage.device(family, TOWN), outage.plate()) for family in outage.KINDS),
 ]
 RULES = load(shipped_files(), FLEET)
