@@ -13,12 +13,14 @@ from starlette.responses import Response
 
 from dashboards import shape
 from dashboards.desk import caller, desk, device, need, occurrence, seen_devices, standing, view
+from dashboards.notices import notice
 from dashboards.origin import origin
 from dashboards.packed import json
 from dashboards.problems import Problem
 from dashboards.shape import encode
 from hub.annunciator import MAX_SHELVED_S, NotLive
 from hub.model import Alarm, AlarmState, Severity
+from hub.notices.notifier import KIND
 from hub.rights import Right
 
 PAGE = 100
@@ -125,13 +127,15 @@ async def alarms(request: Request, which: Annotated[Which, Query()]) -> Response
 
 
 async def alarm(request: Request, alarm_id: AlarmId) -> Response:
-    """One occurrence: how it stands (null when it is over), and its life, oldest change first."""
-    changes = await desk(request).house.ledger.alarm_changes(alarm_id)
+    """One occurrence: how it stands (null when it is over), its life, and who was told of it, oldest first."""
+    ledger = desk(request).house.ledger
+    changes = await ledger.alarm_changes(alarm_id)
     if not changes or not view(request).sees(changes[0].device):
         raise Problem("unknown_alarm", {"name": alarm_id})
     live = occurrence(request, alarm_id)
-    told = {"alarm": shape.alarm(live) if live else None, "changes": [shape.alarm_change(it) for it in changes]}
-    return json(encode(told))
+    told = [notice(it) for it in await ledger.about(KIND, [alarm_id])]
+    life = [shape.alarm_change(it) for it in changes]
+    return json(encode({"alarm": shape.alarm(live) if live else None, "changes": life, "notices": told}))
 
 
 async def history(request: Request, page: Annotated[Page, Query()]) -> Response:

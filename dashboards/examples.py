@@ -12,8 +12,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboards import examples_audit, examples_history, examples_people, examples_registry
+from dashboards import examples_audit, examples_history, examples_notices, examples_people, examples_registry
 from dashboards.desk import desk
+from dashboards.examples_notices import NOTICE
 from dashboards.examples_people import Map
 from dashboards.examples_registry import DEVICE
 from dashboards.packed import Packed
@@ -22,36 +23,10 @@ from hub.rights import Right
 
 # What is null where there is none: no limit, no proof, nothing to say, no end, not yet.
 MAY_BE_NULL = {
-    *(
-        "low",
-        "high",
-        "proof",
-        "words",
-        "why",
-        "refusal",
-        "holds",
-        "stage",
-        "next",
-        "alarm",
-        "csrf",
-        "expires",
-        "idle_s",
-    ),
-    *(
-        "last_used",
-        "returned_at",
-        "acknowledged_at",
-        "password_set",
-        "step_ms",
-        "at_ms",
-        "quality",
-        "received_at",
-        "origin",
-        "shelved",
-        "suppressed",
-        "until",
-    ),
-}
+    "low", "high", "proof", "words", "why", "refusal", "holds", "stage", "next", "alarm", "csrf", "expires",
+    "idle_s", "last_used", "returned_at", "acknowledged_at", "password_set", "step_ms", "at_ms", "quality",
+    "received_at", "origin", "shelved", "suppressed", "until", "sent_at",
+}  # fmt: skip
 OF_ANY_KIND = ("value", "limit", "becomes", "last_good")  # number, bool, text, place or null, by the point's kind
 
 
@@ -178,6 +153,7 @@ ANSWERS: dict[str, tuple[int, Any]] = {
     **examples_people.ANSWERS,
     **examples_audit.ANSWERS,
     **examples_registry.ANSWERS,
+    **examples_notices.ANSWERS,
     "GET /api/v1/stream": (
         200,
         'id: 3f9a2c10.812\ndata: {"now":1795572087123,"s:ps-1":{…},"a:9f3a…":{…}}\n\n',
@@ -260,7 +236,7 @@ ANSWERS: dict[str, tuple[int, Any]] = {
     "POST /api/v1/commands/{command_id}/cancel": (200, {**_COMMAND, "stage": "cancelled"}),
     "GET /api/v1/alarms": (200, {"alarms": [_ALARM], "counts": [0, 1, 0, 0]}),
     "GET /api/v1/alarms/history": (200, {"changes": [{"number": 4712, **_CHANGE}], "next": None}),
-    "GET /api/v1/alarms/{alarm_id}": (200, {"alarm": _ALARM, "changes": [_CHANGE]}),
+    "GET /api/v1/alarms/{alarm_id}": (200, {"alarm": _ALARM, "changes": [_CHANGE], "notices": [NOTICE]}),
     "POST /api/v1/alarms/{alarm_id}/acknowledge": (200, {**_ALARM, "state": "acknowledged"}),
     "POST /api/v1/alarms/{alarm_id}/remark": (200, {**_ALARM, "remarks": 1}),
     "POST /api/v1/alarms/{alarm_id}/shelve": (200, {**_ALARM, "shelved": _SHELVING}),
@@ -320,6 +296,7 @@ PROBLEMS: dict[str, tuple[int, ...]] = {
     **examples_people.PROBLEMS,
     **examples_audit.PROBLEMS,
     **examples_registry.PROBLEMS,
+    **examples_notices.PROBLEMS,
     "GET /api/v1/stream": (503,),
     "GET /api/v1/devices/{device_id}": (404,),
     "GET /api/v1/devices/{device_id}/nameplate": (404,),

@@ -52,6 +52,7 @@ STATUS = {
     "unknown_action": 404,
     "unknown_command": 404,
     "unknown_alarm": 404,
+    "unknown_receiver": 404,
     "unknown_person": 404,
     "unknown_token": 404,
     "unknown_session": 404,

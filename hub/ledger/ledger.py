@@ -188,9 +188,19 @@ class Ledger:
 
     # ---- all entries ----------------------------------------------------------------------------------------------
 
-    async def entries(self, kind: str | None = None, limit: int = 100, before: int | None = None) -> list[Entry]:
-        """Entries of one kind or all, newest first, and older than number `before`."""
-        page = Page(kind, None, limit, before)
+    async def entries(
+        self,
+        kind: str | None = None,
+        limit: int = 100,
+        before: int | None = None,
+        device: str | None = None,
+        seen: Collection[str] | None = None,
+    ) -> list[Entry]:
+        """Entries of one kind or all, of one device or all, newest first, and older than number `before`.
+
+        `seen`: the devices of which entries may be shown; None: of all.
+        """
+        page = Page(kind, device, limit, before, seen)
         await self._caught_up()
         return await self._reader.run(page.read)
 

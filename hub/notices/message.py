@@ -35,6 +35,7 @@ class About(StrEnum):
     CALLS = "calls"  # it calls, and this is the first who are told
     UNANSWERED = "unanswered"  # those who were told before have not acknowledged it
     ENDED = "ended"  # it was acknowledged, or is over
+    TRIAL = "trial"  # there is no alarm: somebody tries a channel
 
 
 class Item(Struct, frozen=True):

@@ -17,7 +17,7 @@ from hub.clock import Clock
 from hub.ledger.entries import Entry, Note
 from hub.ledger.people import Person
 from hub.ledger.trouble import LedgerUnavailable
-from hub.model import Alarm, Device
+from hub.model import Alarm, Device, Origin
 from hub.notices.escalation import Due, Ended, Escalation, calls
 from hub.notices.message import About, Item, Text, trial, write
 from hub.notices.plan import Plan, Route, Target, holders_of
@@ -111,13 +111,21 @@ class Notifier:
             self._tell(due, now)
         self.postbox.look(now)
 
-    async def try_out(self, channel: str, person: str) -> str:
-        """Send a message that says it is one to try the channel: "" or why it was not taken. Raises Unknown."""
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    async def try_out(self, channel: str, person: str, by: str, origin: Origin | None = None) -> str:
+        """Send a message that says that it is a trial: "" or why it was not taken. It is written. Raises Unknown."""
         target = self.plan.target(channel, person)
-        if target is None:
+        if target is None or (self.plan.channels[channel].addressed and not person):
             raise Unknown(person or channel)
         text = trial(self._language(target), self._clock.now(), self.plan.zone, self._words)
-        return await self._send(self.plan.channels[channel], target.to, text)
+        why = await self._send(self.plan.channels[channel], target.to, text)
+        self.postbox.channels[channel].why = why
+        outcome = Outcome.FAILED if why else Outcome.SENT
+        body = {"about": About.TRIAL.value, "outcome": outcome.value, "person": person, "channel": channel, "why": why}
+        self._put(Note(KIND, self._clock.now(), by, person or channel, "", {**body, "origin": origin}))
+        return why
 
     async def close(self) -> None:
         await self.postbox.close()
@@ -183,6 +191,8 @@ class Notifier:
         body: dict[str, Any] = {
             "about": it.about.value,
             "outcome": outcome.value,
+            "rule": it.alarm.rule,
+            "say": it.alarm.say,
             "route": it.route,
             "step": it.step,
             "person": target.person,

@@ -45,6 +45,7 @@ from hub.model import (
     Test,
     Words,
 )
+from hub.notices.plan import Plan
 from hub.passwords import add_person
 from hub.rights import read_grant
 from hub.slot import Slot
@@ -292,13 +293,23 @@ def site(folder: Path, count: int, security: SecurityTable | None = None) -> Sit
 
 @contextlib.asynccontextmanager
 async def county(
-    folder: Path, count: int = 5, demo: Any = None, loaded: bool = True, security: SecurityTable | None = None
+    folder: Path,
+    count: int = 5,
+    demo: Any = None,
+    loaded: bool = True,
+    security: SecurityTable | None = None,
+    plan: Plan | None = None,
 ) -> AsyncIterator[County]:
     """A county with `count` pump stations whose API answers on loopback."""
     passwords._hasher = CHEAP  # passwords are hashed in earnest in test_api_auth.py
     field, verdicts = Field(), Verdicts()
     house = await House.open(
-        site(folder, count, security), SystemClock(), verdicts, {"field": driver_spec(field)}, demo=bool(demo)
+        site(folder, count, security),
+        SystemClock(),
+        verdicts,
+        {"field": driver_spec(field)},
+        demo=bool(demo),
+        plan=plan,
     )
     field.house = house
     if loaded:

@@ -13,6 +13,7 @@ import pytest
 
 import dashboards
 from dashboards.app import WAYS, Cut, Way
+from hub.ledger import Note
 from hub.model import Alarm, Words
 from hub.rights import BY_FAMILY, ROLES, Family, Right
 from tests.dashboards.county import COUNTY, County, becomes, county
@@ -49,6 +50,8 @@ async def things(here: County) -> dict[str, Things]:
             alarm: Alarm = here.raise_alarm(device, "level high", 3)
             address = here.house.hub.members[device].device.address
             here.house.hub.puzzled_by(address, device.encode(), Words("quality.no_value"))
+            says = {"about": "calls", "outcome": "sent", "route": "all", "step": 0, "person": "li.na", "channel": "sms"}
+            here.house.hub.outbox.put(Note("notice", here.house.clock.now(), "", alarm.id, device, says))
             body = {"device": device, "action": "pump1.stop", "args": {}}
             given = (await whole.post(f"{V1}/commands", json=body)).json()
             found[device] = Things(device, alarm.id, given["id"])
@@ -105,6 +108,7 @@ LISTS: dict[str, Ask] = {
     "GET /api/v1/commands": _get(f"{V1}/commands"),
     "GET /api/v1/alarms": _get(f"{V1}/alarms"),
     "GET /api/v1/alarms/history": _get(f"{V1}/alarms/history"),
+    "GET /api/v1/notices": _get(f"{V1}/notices"),
     "GET /api/v1/puzzles": _get(f"{V1}/puzzles"),
 }
 # These have a test of their own below.

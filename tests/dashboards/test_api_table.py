@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pyotp
@@ -17,6 +18,7 @@ from dashboards.app import WAYS, Way
 from dashboards.examples import ANSWERS, OF_ANY_KIND, PROBLEMS, Map
 from dashboards.problems import SAYS, STATUS
 from hub.model import Words
+from hub.notices.plan import Channel, Contact, Plan, Route, Shift, Step, Whom
 from hub.rights import ROLES, Right
 from tests.dashboards.county import County, county
 
@@ -41,9 +43,20 @@ class DemoDesk:
         self.on = on
 
 
+NOBODY = Channel("sms", "env:SMS", "json://127.0.0.1:9/{to}", True)  # who would listen there?
+PLAN = Plan(
+    ZoneInfo("Asia/Shanghai"),
+    "zh-CN",
+    {"sms": NOBODY},
+    {"li.na": Contact("li.na", {"sms": "13800000001"})},
+    {"nights": Shift("nights", (), (("li.na",),))},
+    routes=(Route("pump stations", (Step(0.0, ((Whom.SHIFT, "nights"),)),)),),
+)
+
+
 @pytest.fixture
 async def here(tmp_path: Path) -> AsyncIterator[County]:
-    async with county(tmp_path, demo=DemoDesk()) as it:
+    async with county(tmp_path, demo=DemoDesk(), plan=PLAN) as it:
         yield it
 
 
@@ -249,6 +262,8 @@ async def ask_about_alarms(it: Asked, one: httpx.AsyncClient, first: str, second
     await it.ask(one, "POST", f"{V1}/alarms/{first}/shelve", f"{V1}/alarms/{{alarm_id}}/shelve", json=aside)
     await it.ask(one, "POST", f"{V1}/alarms/{first}/unshelve", f"{V1}/alarms/{{alarm_id}}/unshelve", json={})
     await it.ask(one, "POST", f"{V1}/alarms/acknowledge", json={"ids": [second]})
+    await it.ask(one, "POST", f"{V1}/notices/try", json={"channel": "sms", "person": "li.na"})
+    assert (await it.ask(one, "GET", f"{V1}/notices"))["notices"]
 
 
 async def ask_about_people(it: Asked, one: httpx.AsyncClient, admin: httpx.AsyncClient, password: str) -> None:

@@ -1,6 +1,6 @@
 /** One alarm: what it is, what to do about it, and its life so far. */
 import { html, phone, setQuery } from './core.js';
-import { happened } from './alarm_words.js';
+import { happened, told } from './alarm_words.js';
 import { get } from './api.js';
 import { Remark } from './remark.js';
 import { Shelf, Shelved } from './shelf.js';
@@ -76,10 +76,14 @@ function Life({ alarm }) {
     `${alarm.id} ${alarm.state} ${alarm.count} ${alarm.remarks} ${alarm.shelved?.until} ${alarm.suppressed?.at}`);
   if (loading) return html`<${Loading} rows=${2} height=${24} />`;
   if (problem) return html`<${Failed} problem=${problem} retry=${retry} />`;
+  const lines = [
+    ...data.changes.map((it) => ({ at: it.at, text: happened(it) + (it.note && `: ${it.note}`) })),
+    ...data.notices.map((it) => ({ at: it.at, text: told(it) })),
+  ].sort((a, b) => (toMs(a.at) || 0) - (toMs(b.at) || 0));
   return html`
-    <ol class="history">${data.changes.map((it, n) => html`
+    <ol class="history">${lines.map((it, n) => html`
       <li key=${n}><span class="number small muted nowrap">${when(it.at)}</span>
-        <span class="grow">${happened(it)}${it.note && `: ${it.note}`}</span></li>
+        <span class="grow">${it.text}</span></li>
     `)}</ol>
   `;
 }

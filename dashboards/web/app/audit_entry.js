@@ -1,6 +1,6 @@
 /** One entry of the ledger in words. It holds texts from anywhere; all of them are shown as text. */
 import { html, phone, setQuery } from './core.js';
-import { happened } from './alarm_words.js';
+import { happened, told } from './alarm_words.js';
 import { pageOf } from './station.js';
 import { deviceOf } from './store.js';
 import { Icon } from './ui.js';
@@ -18,6 +18,7 @@ export const kindName = (kind) => known(`audit.kind.${kind}`, kind);
 /** What was done, in short. @param {any} entry */
 export function whatOf(entry) {
   if (entry.kind === 'alarm') return `${happened(entry.body)}: ${entry.topic}`;
+  if (entry.kind === 'notice') return told(entry.body);
   if (entry.kind === 'receipt') return `${T(`stage.${entry.step}`)}: ${entry.topic}`;
   if (entry.kind === 'command') return [entry.topic, entry.body.because].filter(Boolean).join(' · ');
   const did = String(entry.body.did || entry.body.event || '');

@@ -25,6 +25,7 @@ const PAGES = [
   [/^\/pending$/, () => from(import('./pages/pending.js'), 'Pending'), '/pending', []],
   [/^\/people$/, () => from(import('./pages/people.js'), 'People'), '/people', []],
   [/^\/system$/, () => from(import('./pages/system.js'), 'System'), '/system', []],
+  [/^\/notices$/, () => from(import('./pages/notices.js'), 'Notices'), '/notices', []],
   [/^\/audit$/, () => from(import('./pages/audit.js'), 'Audit'), '/audit', []],
   [/^\/demo$/, () => from(import('./pages/demo.js'), 'DemoPage'), '/demo', []],
   [/^\/me$/, () => from(import('./pages/me.js'), 'Me'), '/me', []],
@@ -32,6 +33,7 @@ const PAGES = [
 const NAVIGATION = [
   ['/', 'overview'],
   ['/alarms', 'alarms'],
+  ['/notices', 'notices'],
   ['/pending', 'pending'],
   ['/people', 'people'],
   ['/system', 'system'],

@@ -20,6 +20,7 @@ const KINDS = [
   'area',
   'registry',
   'clock',
+  'notice',
   'hub',
 ];
 const DAY_MS = 86_400_000;
