@@ -390,6 +390,13 @@ def _notify(args: argparse.Namespace) -> int:
     return notify(args, site, _plan(site, rules, os.environ if args.what == "test" else None))
 
 
+def _replay(args: argparse.Namespace) -> int:
+    from rules.rehearsal import replay
+
+    site, rules, _ = _read(args.dir)
+    return replay(args, site, rules)
+
+
 def _unit(args: argparse.Namespace) -> int:
     from drivers import DRIVERS
     from hub.config import read_site
@@ -476,6 +483,7 @@ _COMMANDS = {
     "cert": _cert,
     "doctor": _doctor,
     "notify": _notify,
+    "replay": _replay,
     "unit": _unit,
     "fault": _fault,
 }

@@ -83,6 +83,16 @@ def _to_ask(command: Command) -> None:
     sub.add_argument("--to", dest="end", default="")
     sub.add_argument("-o", "--output", type=Path, help="a file; standard output when left out")
     sub.add_argument("--sign", action="store_true", help="put the site's seal beside the file: FILE.seal")
+    sub = command("replay", "Play rules against what was recorded: which alarms there would be. Nothing is sent.",
+                  "fieldhub replay my-county --rules new-rules --from 2026-11-01 --to 2026-12-01")  # fmt: skip
+    sub.add_argument("dir", type=Path, help="the site's folder, also while the hub runs")
+    sub.add_argument("--rules", type=Path, help="a folder of rules, to compare with the site's own")
+    sub.add_argument("--device", action="append", default=[], help="may be given several times; all when left out")
+    sub.add_argument("--rule", action="append", default=[], help="only rules of these names")
+    sub.add_argument("--from", dest="start", default="", help="date or time in the site's zone; a day before --to")
+    sub.add_argument("--to", dest="end", default="", help="until now when left out")
+    sub.add_argument("--all", action="store_true", help="list every alarm, not the first 200")
+    sub.add_argument("--json", action="store_true", help="for programs")
     sub = command("audit", "Show that nobody changed a site's ledger; export entries under its seal.",
                   "fieldhub audit my-county export --from 2026-11-01 --to 2026-12-01 -o november.zip")  # fmt: skip
     sub.add_argument("dir", type=Path, help="the site's folder, also while the hub runs; of check-export the export")

@@ -9,27 +9,20 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Protocol
 
 from hub.clock import Clock
 from hub.contract import Judgement
-from hub.historian.base import AskedTooMuch, Historian, HistoryUnavailable, Series, to_datetime, to_us
+from hub.historian.base import AskedTooMuch, Historian, HistoryUnavailable, to_datetime, to_us
 from hub.historian.course import course
 from hub.hub import Hub
-from hub.model import Kind, Point, Quality, Value
-from hub.slot import STALE_INTERVALS
+from hub.model import Quality, Value
+from hub.past import Catalogue, patience_s, value_of
 
 EVERY_S = 2.0
 AT_ONCE, SHORT_S = 20, 6 * 3600  # so many devices in one question; of those that look back further, one
 MOST_READINGS = 5_000  # of a point, that are told; of more of them, every second or third …
 
-Told = dict[str, tuple[Value, Quality]]
 log = logging.getLogger("fieldhub.recall")
-
-
-class Catalogue(Protocol):
-    def find(self, device: str, point: str) -> Series | None: ...
-    def text(self, series: int, code: float) -> str | None: ...
 
 
 class Recall:
@@ -87,31 +80,13 @@ class Recall:
             member = self._hub.members.get(device)
             if member is None:
                 continue  # it left while this was read
-            told: dict[datetime, Told] = {}
+            told: dict[datetime, dict[str, tuple[Value, Quality]]] = {}
             for key in spans:
                 number, slot = numbers.get((device, key)), member.slots.get(key)
                 if number is None or slot is None:
                     continue
                 patience_us = int(patience_s(slot.point) * 1e6)
                 for at_us, value, quality in course(found[number], before[number], patience_us, MOST_READINGS):
-                    told.setdefault(to_datetime(at_us), {})[key] = self._value(slot.point, number, value), quality
+                    it = value_of(self._catalogue, slot.point, number, value), quality
+                    told.setdefault(to_datetime(at_us), {})[key] = it
             self._judgement.remember(device, sorted(told.items()))
-
-    def _value(self, point: Point, number: int, value: float) -> Value:
-        if value != value:
-            return None
-        match point.kind:
-            case Kind.BOOL:
-                return bool(value)
-            case Kind.ENUM:
-                return point.labels.get(int(value))
-            case Kind.TEXT:
-                return self._catalogue.text(number, value)
-            case _:
-                return value
-
-
-def patience_s(point: Point) -> float:
-    """For how long a stored reading stands: what does not move is stored more rarely than it is read."""
-    stale_s = STALE_INTERVALS * point.interval_s
-    return stale_s if point.deadband is None else max(stale_s, point.heartbeat_s + point.interval_s)

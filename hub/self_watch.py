@@ -22,6 +22,7 @@ KIND = "hub"
 DRIVER = "hub"  # of what the hub tells itself
 ADDRESS = f"{DRIVER}:self"
 EVERY_S = 10.0
+ALWAYS = "ledger.ok"  # a point that it tells as long as it runs
 DROPPING_S = 600.0  # readings that were lost less long ago are news
 
 

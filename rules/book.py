@@ -12,6 +12,7 @@ from msgspec import Struct
 from hub.contract import Finding, Hold
 from hub.model import Alarm, AlarmState, Device, Nameplate, Quality, Value
 from hub.slot import Slot
+from rules.condition import resolve, spread
 from rules.engine import Instance, Phase, Want
 from rules.errors import BadRule
 from rules.rule import Rule
@@ -131,6 +132,12 @@ class Book:
         every = (it for instances in self._restless.values() for it in instances)
         return [Hold(it.device.id, it.id, it.phase, it.began) for it in every if it.began is not None]
 
+    def points(self, device: str) -> frozenset[str]:
+        """The points of this device that its rules judge, or speak of."""
+        here = self._instances.get(device, ())
+        said = (key for it in here for name in it.rule.names for key in spread(resolve(name, it.part), it.slots))
+        return frozenset(slot.point.key for it in here for slot in it.reads).union(said)
+
     def orphans(self) -> list[tuple[str, str]]:
         """(device, rule) of standing alarms that no rule of a bound device will ever end: the rule is gone."""
         return [place for place, kept in self._kept.items() if place[0] in self._instances and kept.phase != "pending"]
@@ -196,6 +203,15 @@ class Book:
         for it in [it for instances in self._instances.values() for it in instances]:
             it.queued = None
             it.clock_moved(by)
+            self._set_timer(it, it.due)
+            self._set_timer(it, it.again)
+
+    def slept(self, by: timedelta) -> None:
+        """Nobody looked for so long, because there was no hub (rules/replay.py)."""
+        self._timers.clear()
+        for it in [it for instances in self._instances.values() for it in instances]:
+            it.queued = None
+            it.slept(by)
             self._set_timer(it, it.due)
             self._set_timer(it, it.again)
 

@@ -85,6 +85,9 @@ class Condition:
         self._starred = any(STAR in name for name in self.names)
         self._checked: dict[object, Checked] = {}
 
+    def __repr__(self) -> str:
+        return f"Condition({self.text!r})"
+
     @classmethod
     def read(cls, value: object) -> Condition:
         """A condition as it stands in a file. Raises BadRule."""

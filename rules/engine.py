@@ -186,6 +186,13 @@ class Instance:
             self.again = min(self.again, self.again + by)
             self._again_s = nan
 
+    def slept(self, by: timedelta) -> None:
+        """Nobody looked for so long: a hold that had begun goes on where it was."""
+        if self.due is not None:
+            self.due += by
+        if self.began is not None:
+            self.began += by
+
     def ended(self) -> bool | None:
         """Whether what ends the alarm is met. It never ends while its condition is met."""
         if self.until is None:
