@@ -34,6 +34,7 @@ SAID = {
     Stage.ACKNOWLEDGED: Stage.ACKNOWLEDGED,
     Stage.CONFIRMED: Stage.ACKNOWLEDGED,
 }
+LEAST_BEHIND_S = 1.0  # times of whole seconds look so much older
 UNDONE = {Stage.UNDELIVERED, Stage.REJECTED, Stage.EXPIRED}  # ends that a trace shows as an error
 
 T = TypeVar("T")
@@ -58,6 +59,7 @@ class Errand(Struct):
     recorded: bool = False  # the command itself has been given to the ledger: its receipts may follow
     sent_at: datetime | None = None
     sent: float = inf
+    behind_s: float = LEAST_BEHIND_S  # so much older than it is may a reading of the device look
     proof_by: float = inf
     proven: asyncio.Event = field(default_factory=asyncio.Event)
     proven_by: Words | None = None
@@ -252,7 +254,17 @@ class Dispatch:
             return self._receipt(errand, Stage.EXPIRED, Words("command.sent_late"))
         if errand.action.proof is not None:
             errand.proof_by = min(errand.sent + errand.action.proof.within_s, errand.over_at)
+            errand.behind_s = self._behind_s(errand.command.device, errand.action.proof)
             self._await_proof(errand)
+
+    def _behind_s(self, device: str, proof: Proof) -> float:
+        """How far the device's clock is behind ours, by its last reading; of one that was not heard it is not known."""
+        member = self._hub.members.get(device)
+        slot = member.slots.get(proof.point) if member else None
+        if slot is None or slot.at is None or slot.received_at is None:
+            return LEAST_BEHIND_S
+        age_s = (slot.received_at - slot.at).total_seconds()
+        return LEAST_BEHIND_S + min(max(age_s, 0.0), MAX_AHEAD_S)
 
     def _said(self, errand: Errand, reply: Any) -> tuple[Stage, Words | None]:
         """What the driver's reply comes to. What has left the house cannot be undelivered, and the other way round."""
@@ -414,12 +426,13 @@ def _log_if_lost(task: asyncio.Task[CommandRecord]) -> None:
 def _measured_since(slot: Slot, errand: Errand) -> bool:
     """Whether the slot's value is good and was measured after the command was sent, as far as clocks can be believed.
 
-    A terminal that has buffered readings delivers them after the command, and they show nothing of it.
+    A terminal that has buffered readings delivers them after the command, and they show nothing of it. One whose clock
+    is behind ours tells new ones as if they were old: it is believed as far as its last one before the command was.
     """
     if slot.quality is not Quality.GOOD or slot.at is None or slot.received_at is None or slot.heard < errand.sent:
         return False
     age_s = (slot.received_at - slot.at).total_seconds()
-    return slot.heard - age_s >= errand.sent - MAX_AHEAD_S
+    return slot.heard - age_s >= errand.sent - errand.behind_s
 
 
 def wanted_by(proof: Proof, args: Mapping[str, Any]) -> Any:

@@ -242,7 +242,8 @@ async def test_a_reading_from_before_the_command_proves_nothing_however_late_it_
     assert await house.life(record) == [SENT, ACKNOWLEDGED, EXPIRED]
 
 
-async def test_a_buffered_reading_that_is_the_newest_proves_nothing(house: House):
+@pytest.mark.parametrize("measured", [5, 20, 23.9])
+async def test_a_buffered_reading_that_is_the_newest_proves_nothing(house: House, measured: float):
     house.driver.manner = Manner.ONLY_SAYS_SO
     fresh = Point("pump1.running", Kind.BOOL, interval_s=600.0)
     house.hub.adopt(STATION, Nameplate({**PLATE.points, "pump1.running": fresh}, PLATE.actions))
@@ -250,10 +251,22 @@ async def test_a_buffered_reading_that_is_the_newest_proves_nothing(house: House
     await house.clock.advance(25)
     record = await house.ask()
     await house.clock.advance(1)
-    house.hub.take([reading("pump1.running", True, 5, came=26)])  # measured 20 s before it was asked
+    house.hub.take([reading("pump1.running", True, measured, came=26)])  # it was asked at 25
     await house.clock.advance(20)
     assert await house.life(record) == [SENT, ACKNOWLEDGED, EXPIRED]
     assert (await house.words(record)).key == "command.not_proven_no_reading"
+
+
+@pytest.mark.parametrize("behind_s", [0.9, 5, 9.5])
+async def test_a_device_whose_clock_is_behind_is_believed_as_far_as_it_always_was(house: House, behind_s: float):
+    house.driver.manner = Manner.ONLY_SAYS_SO
+    await house.clock.advance(25)
+    house.hub.take([reading("pump1.running", False, 25 - behind_s, came=25)])
+    record = await house.ask()
+    await house.clock.advance(1)
+    house.hub.take([reading("pump1.running", True, 26 - behind_s, came=26)])
+    await house.clock.advance(1)
+    assert await house.life(record) == [SENT, ACKNOWLEDGED, CONFIRMED]
 
 
 @pytest.mark.parametrize("quality", [Quality.UNCERTAIN, Quality.BAD])
