@@ -1,29 +1,39 @@
 """What a rule costs: evaluations a second beside a lambda written by hand, and a whole county bound and judged.
 
 Promised: ≤ 0.3 µs for each evaluation, unknown included; 60,000 evaluations a second below 5 % of a core (0.83 µs each,
-engine and all); a county of 600 stations bound within seconds.
+engine and all); a county of 600 stations bound within seconds; through 1,000 rules over 20,000 devices at most five
+times what a check of the same conditions costs that was written by hand, and with 10,000 rules as much as with 100.
 """
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import random
 import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from drivers.modbus import profile
-from hub.model import Device, Kind, Point, Quality
+from hub.clock import ManualClock
+from hub.hub import Hub
+from hub.model import Device, Kind, Nameplate, Point, Quality, Reading
 from hub.slot import Slot
 from rules.book import Book
 from rules.condition import Condition
-from rules.load import load, shipped_files
+from rules.load import load, read, shipped_files
+from rules.rule import Rule
 
 ROUNDS, CALLS = 7, 100_000
 STATIONS, PUMPS, POLLS = 600, 3, 20
 EVALUATION_US, WOKEN_US, BIND_S = 0.3, 0.83, 10.0
+DEVICES, TOUCHED, CROSSES = 20_000, 5, 0.001  # devices; rules that a reading touches; readings that meet one
+BY_HAND, FLAT = 5.0, 1.25  # × a check written by hand; × with a hundred times as many rules
 NOON = datetime(2026, 6, 1, 4, 0, tzinfo=UTC)
 
 POINTS = {
@@ -143,6 +153,100 @@ def county() -> tuple[float, float]:
     return bind_s, woken_us
 
 
+def through(count: int) -> tuple[float, float, float]:
+    """`count` rules over 20,000 devices, each reading of which touches five. What a reading costs in µs: by rules, by a
+    check of the same conditions written by hand for each kind of device, and all the way through the hub.
+    """
+    kinds = count // TOUCHED
+    limits = {f"kind{n}": [3.0 + i / 10 + n / 1e5 for i in range(TOUCHED)] for n in range(kinds)}
+    rules = [_over(kind, n, limit) for kind, some in limits.items() for n, limit in enumerate(some)]
+    plate = Nameplate({"level": Point("level", unit="m"), "on": Point("on", Kind.BOOL)})
+    book = Book(rules, lambda device: plate)
+    hub = Hub(ManualClock(NOON), NoHistory(), NoLedger(), book)
+    for n in range(DEVICES):
+        hub.adopt(Device(f"d-{n}", "", f"kind{n % kinds}", f"x:{n}"), plate)
+    by_hand = {kind: _by_hand(some) for kind, some in limits.items()}
+    members = list(hub.members.values())
+    checks = [(by_hand[it.device.kind], it.slots["level"], it.slots["on"], [False] * TOUCHED) for it in members]
+    woken = [it.slots["level"].wakes for it in members]
+    chance, costs = random.Random(7), []
+    for poll in range(POLLS):
+        at = NOON + timedelta(seconds=5 * poll)
+        values = [2.0 + chance.random() + (chance.random() < CROSSES) for _ in members]
+        began = time.process_time()
+        for it, value in zip(members, values, strict=True):
+            id = it.device.id
+            hub.take([Reading(id, "level", value, at, at), Reading(id, "on", True, at, at)])
+        taken = time.process_time()
+        for tokens in woken:
+            book.step(tokens, at)
+        stepped = time.process_time()
+        for check, level, on, raised in checks:
+            check(level, on, raised)
+        checked = time.process_time()
+        costs.append([(b - a) / DEVICES * 1e6 for a, b in pairwise([began, taken, stepped, checked])])
+    whole, judged, hand = (statistics.median(column) for column in zip(*costs[2:], strict=True))
+    return judged, hand, whole
+
+
+def _over(kind: str, n: int, limit: float) -> Rule:
+    row = {
+        "name": f"{kind} over {n}",
+        "kind": kind,
+        "when": f"level > {limit:.5f} m and on is on",
+        "until": f"level < {limit - 0.05:.5f} m",
+        "severity": "low",
+        "say": {"zh-CN": "高", "en": "high"},
+    }
+    return read(row, "bench")
+
+
+def _by_hand(limits: list[float]) -> Callable[[Slot, Slot, list[bool]], None]:
+    """What somebody would write who knows that it is just these five."""
+    lines = ["def check(level, on, raised):", " a, b = level.trusted, on.trusted", " if a is None: return"]
+    for n, limit in enumerate(limits):
+        lines += [f" if raised[{n}]:", f"  if a < {limit - 0.05!r}: raised[{n}] = False",
+                  f" elif a > {limit!r} and b: raised[{n}] = True"]  # fmt: skip
+    scope: dict[str, Any] = {}
+    exec("\n".join(lines), scope)
+    check: Callable[[Slot, Slot, list[bool]], None] = scope["check"]
+    return check
+
+
+class NoHistory:
+    """Of the hub's way only the rules are measured here."""
+
+    def number(self, *of: Any) -> int:
+        return 0
+
+    def code(self, *of: Any) -> int:
+        return 0
+
+    def thin(self, *of: Any) -> None: ...
+    def offer(self, *of: Any) -> None: ...
+
+
+class NoLedger:
+    healthy = True
+
+    def append(self, *entries: Any) -> asyncio.Future[int]:
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        done.set_result(0)
+        return done
+
+
+async def all_through() -> tuple[float, float]:
+    """Prints the table; (rules against by hand for 1,000 rules, 10,000 rules against 100)."""
+    print(f"\n{DEVICES:,} devices, each reading touches {TOUCHED} rules; µs a reading, median of {POLLS - 2}")
+    print(f"{'rules':>8} {'judged':>8} {'by hand':>8} {'ratio':>6} {'through the hub':>16} {'readings/s':>11}")
+    found = {}
+    for count in (100, 1_000, 10_000):
+        judged, hand, whole = found[count] = through(count)
+        print(f"{count:8,} {judged:8.2f} {hand:8.2f} {judged / hand:6.1f} {whole:16.2f} {2e6 / whole:11,.0f}")
+        gc.collect()
+    return found[1_000][0] / found[1_000][1], found[10_000][0] / found[100][0]
+
+
 def calm_value(point: Point) -> Any:
     """A value at which nothing is wrong."""
     known: dict[str, Any] = {
@@ -167,8 +271,11 @@ def calm_value(point: Point) -> Any:
 def main() -> int:
     slowest = evaluations()
     bind_s, woken_us = county()
+    by_hand, flat = asyncio.run(all_through())
     kept = slowest <= EVALUATION_US and woken_us <= WOKEN_US and bind_s <= BIND_S
-    print(f"\npromised ≤ {EVALUATION_US} µs, ≤ {WOKEN_US} µs, ≤ {BIND_S:.0f} s: {'kept' if kept else 'NOT KEPT'}")
+    kept = kept and by_hand <= BY_HAND and flat <= FLAT
+    print(f"\npromised ≤ {EVALUATION_US} µs, ≤ {WOKEN_US} µs, ≤ {BIND_S:.0f} s, ≤ {BY_HAND:.0f} × by hand, as much "
+          f"with 10,000 rules as with 100 ({flat:.2f} ×): {'kept' if kept else 'NOT KEPT'}")  # fmt: skip
     return 0 if kept else 1
 
 
