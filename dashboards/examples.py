@@ -12,7 +12,14 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboards import examples_audit, examples_history, examples_notices, examples_people, examples_registry
+from dashboards import (
+    examples_audit,
+    examples_history,
+    examples_notices,
+    examples_people,
+    examples_registry,
+    examples_rules,
+)
 from dashboards.desk import desk
 from dashboards.examples_notices import NOTICE
 from dashboards.examples_people import Map
@@ -154,6 +161,7 @@ ANSWERS: dict[str, tuple[int, Any]] = {
     **examples_audit.ANSWERS,
     **examples_registry.ANSWERS,
     **examples_notices.ANSWERS,
+    **examples_rules.ANSWERS,
     "GET /api/v1/stream": (
         200,
         'id: 3f9a2c10.812\ndata: {"now":1795572087123,"s:ps-1":{…},"a:9f3a…":{…}}\n\n',
@@ -297,6 +305,7 @@ PROBLEMS: dict[str, tuple[int, ...]] = {
     **examples_audit.PROBLEMS,
     **examples_registry.PROBLEMS,
     **examples_notices.PROBLEMS,
+    **examples_rules.PROBLEMS,
     "GET /api/v1/stream": (503,),
     "GET /api/v1/devices/{device_id}": (404,),
     "GET /api/v1/devices/{device_id}/nameplate": (404,),

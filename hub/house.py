@@ -138,6 +138,7 @@ class House:
         self.clock = clock
         self.ledger = ledger
         self.historian = historian
+        self.judgement = judgement
         self.demo = demo
         self.words: Catalogue = house_words()
         self.collector = Collector(historian, clock)

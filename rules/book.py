@@ -31,6 +31,15 @@ class Blind(Struct, frozen=True):
     wants: tuple[Want, ...]
 
 
+class Judged(Struct, frozen=True):
+    """How a rule stands on a device; `wants`: for want of which points it cannot be judged now."""
+
+    rule: str
+    phase: Phase
+    suppressed: bool
+    wants: tuple[Want, ...]
+
+
 class Book:
     """Which instances wake on which point, which wait for a time, and which cannot see."""
 
@@ -144,8 +153,11 @@ class Book:
 
     def unknown(self, device: str) -> list[Blind]:
         """The rules that cannot be judged on this device now, and why."""
-        blind = ((it, it.blind()) for it in self._instances.get(device, ()))
-        return [Blind(it.id, tuple(wants)) for it, wants in blind if wants]
+        return [Blind(it.rule, it.wants) for it in self.judged(device) if it.wants]
+
+    def judged(self, device: str) -> list[Judged]:
+        """How every rule stands on this device."""
+        return [Judged(it.id, it.phase, it.suppressed, tuple(it.blind())) for it in self._instances.get(device, ())]
 
     # ---- judging --------------------------------------------------------------------------------------------------
 

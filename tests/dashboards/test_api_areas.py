@@ -82,6 +82,7 @@ NAMES: dict[str, Ask] = {
     "GET /api/v1/devices/{device_id}": _get(f"{V1}/devices/{{device}}"),
     "GET /api/v1/devices/{device_id}/nameplate": _get(f"{V1}/devices/{{device}}/nameplate"),
     "GET /api/v1/devices/{device_id}/latest": _get(f"{V1}/devices/{{device}}/latest"),
+    "GET /api/v1/devices/{device_id}/rules": _get(f"{V1}/devices/{{device}}/rules"),
     "GET /api/v1/devices/{device_id}/series": _get(f"{V1}/devices/{{device}}/series?points=inlet.level&from={_LATELY}"),
     **{
         f"GET /api/v1/devices/{{device_id}}/{it}": _get(f"{V1}/devices/{{device}}/{it}?points={point}&from={_LATELY}")
@@ -113,6 +114,7 @@ LISTS: dict[str, Ask] = {
 }
 # These have a test of their own below.
 APART = {
+    "GET /api/v1/rules",
     "GET /api/v1/stream",
     "GET /api/v1/areas",
     "POST /api/v1/alarms/acknowledge",

@@ -208,6 +208,8 @@ async def ask_about_devices(it: Asked, one: httpx.AsyncClient) -> None:
     await it.ask(one, "GET", device, route)
     await it.ask(one, "GET", f"{device}/latest?points=inlet.level", f"{route}/latest")
     await it.ask(one, "GET", f"{device}/nameplate", f"{route}/nameplate")
+    await it.ask(one, "GET", f"{device}/rules", f"{route}/rules")
+    await it.ask(one, "GET", f"{V1}/rules")
     yesterday = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
     wanted = f"points=inlet.level&from={yesterday}&step=1m&agg=min,max,mean"
     await it.ask(one, "GET", f"{device}/series?{wanted}", f"{route}/series")

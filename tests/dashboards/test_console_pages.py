@@ -23,6 +23,8 @@ PAGES = {
     "/alarms?state=history": "[data-testid=alarm-history]",
     f"/point/{STATION}/inlet.level?span=15m": "[data-testid=trend][data-ready=true] canvas",
     f"/point/{STATION}/station.mode": "[data-testid=trend][data-ready=true] canvas",
+    "/rules?rule=sump+high-high": "[data-testid=story]",
+    f"/rules?rule=sump+high-high&device={STATION}": "[data-testid=stands]",
     "/notices": "[data-testid=notices], [data-state=empty]",
     "/system": "h1",
     "/station/hub": "h1",  # the hub is a device too: its page is the system's

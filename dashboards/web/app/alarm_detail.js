@@ -28,6 +28,8 @@ export function AlarmDetail({ alarm, off, onAcknowledge, onMoved }) {
         return html`<dt key=${key}>${point ? name(point.title) : key}</dt>
           <dd class="number">${point ? `${show(point, value)} ${unit(point.unit)}` : String(value)}</dd>`;
       })}
+      <dt>${T('alarm.rule')}</dt>
+      <dd><a href="/rules?rule=${encodeURIComponent(alarm.rule)}">${alarm.rule}</a></dd>
       <dt>${T('alarm.raised')}</dt><dd class="number">${fully(alarm.raised_at)}</dd>
       ${over && html`<dt>${T('alarm.returned')}</dt><dd class="number">${fully(alarm.returned_at)}</dd>`}
       <dt>${T('alarm.lasted')}</dt><dd>${span(lasted)}</dd>

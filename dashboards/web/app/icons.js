@@ -4,6 +4,7 @@ import { html } from './core.js';
 const PATHS = {
   overview: 'M4 20V9l8-5 8 5v11M8 20v-5M12 20v-8M16 20v-5M3 20h18',
   alarms: 'M6 16V11a6 6 0 0112 0v5l2 2H4zM10 21h4',
+  rules: 'M5 4h14v16H5zM8 8h4M8 12h8M8 16h5M15 7l1.500 1.500L19 6',
   notices: 'M4 6h16v12H4zM4 7l8 6 8-6',
   system: 'M4 5h16v6H4zM4 13h16v6H4zM8 8h.01M8 16h.01M12 8h5M12 16h5',
   audit: 'M9 3h6v4H9zM9 5H6v16h12V5h-3M9 14l2 2 4-4',

@@ -25,6 +25,7 @@ const PAGES = [
   [/^\/pending$/, () => from(import('./pages/pending.js'), 'Pending'), '/pending', []],
   [/^\/people$/, () => from(import('./pages/people.js'), 'People'), '/people', []],
   [/^\/system$/, () => from(import('./pages/system.js'), 'System'), '/system', []],
+  [/^\/rules$/, () => from(import('./pages/rules.js'), 'Rules'), '/rules', []],
   [/^\/notices$/, () => from(import('./pages/notices.js'), 'Notices'), '/notices', []],
   [/^\/audit$/, () => from(import('./pages/audit.js'), 'Audit'), '/audit', []],
   [/^\/demo$/, () => from(import('./pages/demo.js'), 'DemoPage'), '/demo', []],
@@ -33,6 +34,7 @@ const PAGES = [
 const NAVIGATION = [
   ['/', 'overview'],
   ['/alarms', 'alarms'],
+  ['/rules', 'rules'],
   ['/notices', 'notices'],
   ['/pending', 'pending'],
   ['/people', 'people'],
@@ -83,6 +85,7 @@ function Navigation() {
     '/pending': !may('commission'),
     '/people': !may('roll'),
     '/audit': !may('audit'),
+    '/rules': phone.value, // from there by an alarm: a bar of seven is full
   };
   const shown = NAVIGATION.filter(([url]) => !closed[url]);
   return html`

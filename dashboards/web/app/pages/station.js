@@ -91,6 +91,7 @@ function Head({ device }) {
         <button type="button" class="button" key=${action.key} disabled=${Boolean(off)} title=${off || null}
           data-testid=${action.key} onClick=${() => confirmFirst(device, action)}>${name(action.title)}…</button>
       `)}
+      <a class="button no-print not-phone" href="/rules?device=${device.id}">${T('nav.rules')}</a>
       <button type="button" class="button no-print not-phone" onClick=${() => print()} aria-label=${T('print')}>
         <${Icon} name="print" /></button>
     </div>
