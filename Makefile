@@ -38,7 +38,7 @@ demo: $(RUN_STAMP)
 
 test: lint
 	sh tests/setup_debian.sh
-	$(PY) -m pytest -n $(JOBS) --dist load $(ARGS)
+	$(PY) -m pytest -n $(JOBS) --dist load --maxschedchunk 1 $(ARGS)
 
 lint: $(TEST_STAMP)
 	$(PY) -m ruff check .
