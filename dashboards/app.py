@@ -27,6 +27,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from dashboards import (
     across,
+    alarm_kpis,
     alarms,
     audit,
     auth,
@@ -147,6 +148,7 @@ WAYS = (
     Way("GET", f"{API}/alarms", Right.LOOK, Cut.VIEW, alarms.alarms),
     Way("POST", f"{API}/alarms/acknowledge", Right.ACKNOWLEDGE, Cut.VIEW, alarms.acknowledge_all),
     Way("GET", f"{API}/alarms/history", Right.LOOK, Cut.VIEW, alarms.history),
+    Way("GET", f"{API}/alarms/kpis", Right.LOOK, Cut.VIEW, alarm_kpis.kpis),
     Way("GET", f"{API}/alarms/{{alarm_id}}", Right.LOOK, Cut.VIEW, alarms.alarm),
     Way("POST", f"{API}/alarms/{{alarm_id}}/acknowledge", Right.ACKNOWLEDGE, Cut.VIEW, alarms.acknowledge),
     Way("POST", f"{API}/alarms/{{alarm_id}}/remark", Right.ACKNOWLEDGE, Cut.VIEW, alarms.remark),

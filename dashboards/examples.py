@@ -15,6 +15,7 @@ from starlette.responses import Response
 from dashboards import (
     examples_audit,
     examples_history,
+    examples_kpis,
     examples_notices,
     examples_people,
     examples_registry,
@@ -32,7 +33,7 @@ from hub.rights import Right
 MAY_BE_NULL = {
     "low", "high", "proof", "words", "why", "refusal", "holds", "stage", "next", "alarm", "csrf", "expires",
     "idle_s", "last_used", "returned_at", "acknowledged_at", "password_set", "step_ms", "at_ms", "quality",
-    "received_at", "origin", "shelved", "suppressed", "until", "sent_at",
+    "received_at", "origin", "shelved", "suppressed", "until", "sent_at", "median_s", "lasted_s",
 }  # fmt: skip
 OF_ANY_KIND = ("value", "limit", "becomes", "last_good")  # number, bool, text, place or null, by the point's kind
 
@@ -161,6 +162,7 @@ ANSWERS: dict[str, tuple[int, Any]] = {
     **examples_audit.ANSWERS,
     **examples_registry.ANSWERS,
     **examples_notices.ANSWERS,
+    **examples_kpis.ANSWERS,
     **examples_rules.ANSWERS,
     "GET /api/v1/stream": (
         200,
@@ -305,6 +307,7 @@ PROBLEMS: dict[str, tuple[int, ...]] = {
     **examples_audit.PROBLEMS,
     **examples_registry.PROBLEMS,
     **examples_notices.PROBLEMS,
+    **examples_kpis.PROBLEMS,
     **examples_rules.PROBLEMS,
     "GET /api/v1/stream": (503,),
     "GET /api/v1/devices/{device_id}": (404,),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
@@ -40,6 +40,8 @@ from hub.ledger.tables import entry, word
 from hub.ledger.writer import Trouble, Writer
 from hub.model import AlarmChange, AlarmEvent, Command, Receipt, Stage
 
+ALARMS_TOLD = 200_000  # changes in one answer
+CLOCK_SET_BACK = timedelta(hours=2)  # entries may be so far out of the order of their times
 CATCH_UP_S = 2.0  # a reader waits so long for what is on its way to the disk
 
 Life = tuple[Command, list[Receipt]]  # a command, and its receipts so far, oldest first
@@ -134,6 +136,29 @@ class Ledger:
         page = Page(ALARM, device, limit, before, seen)
         await self._caught_up()
         return [(it.seq, as_alarm_change(it.body)) for it in await self._reader.run(page.read)]
+
+    async def alarms_between(
+        self, start: datetime, end: datetime, seen: Collection[str] | None = None
+    ) -> tuple[list[AlarmChange], bool]:
+        """Every change of [start, end) in order, and whether there were more than ALARMS_TOLD: then the newest of them.
+
+        Costs what lies in that time and after it, however long the ledger is. `seen` as in alarm_history.
+        """
+        newest_first = _of(ALARM).order_by(entry.c.seq.desc())
+
+        def read(connection: Connection) -> tuple[list[AlarmChange], bool]:
+            found: list[AlarmChange] = []
+            for row in connection.execution_options(yield_per=1_000).execute(newest_first):
+                if row.at < start - CLOCK_SET_BACK:
+                    break
+                if start <= row.at < end and (seen is None or row.device in seen):
+                    found.append(as_alarm_change(row.body))
+                    if len(found) > ALARMS_TOLD:
+                        return found[-2::-1], True
+            return found[::-1], False
+
+        await self._caught_up()
+        return await self._reader.run(read)
 
     # ---- commands -------------------------------------------------------------------------------------------------
 

@@ -109,6 +109,7 @@ LISTS: dict[str, Ask] = {
     "GET /api/v1/commands": _get(f"{V1}/commands"),
     "GET /api/v1/alarms": _get(f"{V1}/alarms"),
     "GET /api/v1/alarms/history": _get(f"{V1}/alarms/history"),
+    "GET /api/v1/alarms/kpis": _get(f"{V1}/alarms/kpis"),
     "GET /api/v1/notices": _get(f"{V1}/notices"),
     "GET /api/v1/puzzles": _get(f"{V1}/puzzles"),
 }

@@ -255,6 +255,7 @@ async def ask_about_commands(it: Asked, one: httpx.AsyncClient) -> None:
 async def ask_about_alarms(it: Asked, one: httpx.AsyncClient, first: str, second: str) -> None:
     await it.ask(one, "GET", f"{V1}/alarms")
     await it.ask(one, "GET", f"{V1}/alarms/history")
+    await it.ask(one, "GET", f"{V1}/alarms/kpis?days=1")
     await it.ask(one, "GET", f"{V1}/alarms/{first}", f"{V1}/alarms/{{alarm_id}}")
     seen = f"{V1}/alarms/{first}/acknowledge"
     await it.ask(one, "POST", seen, f"{V1}/alarms/{{alarm_id}}/acknowledge", json={"note": "seen"})

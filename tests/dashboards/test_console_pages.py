@@ -21,6 +21,7 @@ PAGES = {
     f"/station/{STATION}?span=15m&points=1": "[data-testid=trend][data-ready=true] canvas",
     "/alarms": "h1",
     "/alarms?state=history": "[data-testid=alarm-history]",
+    "/alarms/kpis": "[data-testid=kpis]",
     f"/point/{STATION}/inlet.level?span=15m": "[data-testid=trend][data-ready=true] canvas",
     f"/point/{STATION}/station.mode": "[data-testid=trend][data-ready=true] canvas",
     "/rules?rule=sump+high-high": "[data-testid=story]",

@@ -22,6 +22,7 @@ const PAGES = [
   [/^\/station\/([^/]+)$/, () => from(import('./pages/station.js'), 'Station'), '/', ['id']],
   [/^\/point\/([^/]+)\/([^/]+)$/, () => from(import('./pages/point.js'), 'PointPage'), '/', ['id', 'point']],
   [/^\/alarms$/, () => from(import('./pages/alarms.js'), 'Alarms'), '/alarms', []],
+  [/^\/alarms\/kpis$/, () => from(import('./pages/performance.js'), 'Performance'), '/alarms', []],
   [/^\/pending$/, () => from(import('./pages/pending.js'), 'Pending'), '/pending', []],
   [/^\/people$/, () => from(import('./pages/people.js'), 'People'), '/people', []],
   [/^\/system$/, () => from(import('./pages/system.js'), 'System'), '/system', []],

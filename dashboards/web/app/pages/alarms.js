@@ -34,10 +34,12 @@ export function Alarms() {
   if (loaded.value !== 'full') return html`<${Failed} problem=${loaded.value} retry=${snapshot} />`;
   if (stateNow() !== 'history') return html`<${Standing} key=${stateNow()} />`;
   return html`
-    <div class="page-head"><h1>${T('alarms.title')}</h1><${AlarmFilters} /></div>
+    <div class="page-head"><h1>${T('alarms.title')}</h1><${AlarmFilters} /><span class="grow" /><${ToKpis} /></div>
     <${AlarmHistory} />
   `;
 }
+
+const ToKpis = () => html`<a class="button no-print not-phone" href="/alarms/kpis">${T('kpi.title')}</a>`;
 
 function Standing() {
   const { rows, fresh, settle, hold } = useSteadyOrder();
@@ -86,6 +88,7 @@ function Standing() {
           title=${off || null}
           onClick=${acknowledgeAll}>${T('alarms.ack_low', { n: bulk.length })}</button>
       `}
+      <${ToKpis} />
     </div>
     ${off && html`<p class="small muted">${off}</p>`}
     ${problem && html`<div class="outcome unknown" role="alert"><${Icon} name="warning" />
