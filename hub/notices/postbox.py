@@ -21,7 +21,7 @@ from hub.notices.plan import Channel, Plan, Target
 GATHER_S, GATHER_URGENT_S = 10.0, 2.0  # so long after the first of a bundle others may join
 GAP_S, GAP_URGENT_S = 60.0, 10.0  # between two messages to the same receiver
 PAUSES_S = (5.0, 30.0, 120.0)  # before each further try
-AT_ONCE = 4  # messages on their way
+AT_ONCE = 4  # messages that one channel is given at the same time: another is not held up by one that hangs
 MOST_WAITING = 500  # alarms for one receiver; then the oldest of the least severe goes, and is written down
 STATES_KEPT = 2_000  # receivers that were told something
 
@@ -76,6 +76,7 @@ class Postbox:
         self._calls, self._done, self._trouble = calls, done, trouble
         self._boxes: dict[Target, Box] = {}
         self._flying: set[asyncio.Task[None]] = set()
+        self._turns = {name: asyncio.Semaphore(AT_ONCE) for name in plan.channels}
         self.channels: dict[str, State] = {name: State() for name in plan.channels}
 
     @property
@@ -109,8 +110,6 @@ class Postbox:
     def look(self, now: datetime) -> None:
         """Send what is due. Called again and again."""
         for box in self._boxes.values():
-            if len(self._flying) >= AT_ONCE:
-                return
             if box.waiting and not box.busy:
                 self._look_into(box, now)
 
@@ -154,7 +153,8 @@ class Postbox:
                 if pause_s:
                     await self._clock.sleep(pause_s)
                 tries += 1
-                why = await self._send(channel, target.to, self._write(target, items))
+                async with self._turns[target.channel]:
+                    why = await self._send(channel, target.to, self._write(target, items))
                 state.why = why
                 if not why:
                     break

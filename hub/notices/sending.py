@@ -9,9 +9,9 @@ from urllib.parse import quote
 from hub.notices.file import PLACE
 from hub.notices.message import Text
 from hub.notices.plan import Channel
-from hub.notices.postbox import AT_ONCE
 
 TIMEOUT_S = 20.0  # of one try
+THREADS = 32  # messages on their way: so many channels' worth may hang (hub/notices/postbox.py) and others go on
 SHOWN = 200  # letters of why a channel did not take a message
 SHORTEST_SECRET = 6  # letters of an address that, found in a reason, are not shown
 
@@ -20,7 +20,7 @@ class Sending:
     """`send` a message. Apprise is loaded with the first one: most houses start without it."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(AT_ONCE, "notices")
+        self._threads = ThreadPoolExecutor(THREADS, "notices")
 
     async def send(self, channel: Channel, to: str, text: Text) -> str:
         """ "" when the channel took it; else why not, without what is secret in its address."""

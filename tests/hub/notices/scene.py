@@ -98,12 +98,15 @@ class Reads:
 
 
 class Scene:
-    """`told` is [(channel, receiver, title, body)] in order; `broken` channels take nothing, and say why."""
+    """`told` is [(channel, receiver, title, body)] in order; `broken` channels take nothing, and say why; `hanging`
+    ones only after a long time.
+    """
 
     def __init__(self, house: House, plan: Any) -> None:
         self.house, self.clock = house, house.clock
         self.told: list[tuple[str, str, str, str]] = []
         self.broken: dict[str, str] = {}
+        self.hanging: set[str] = set()
         self.sight = Sight(house.hub)
         self.reads = Reads(house.ledger)
         it = house.hub
@@ -121,6 +124,9 @@ class Scene:
         return self.house.hub.book.standing()
 
     async def send(self, channel: Channel, to: str, text: Text) -> str:
+        if channel.name in self.hanging:
+            await self.clock.sleep(20)
+            return "no answer within 20 s"
         if channel.name in self.broken:
             return self.broken[channel.name]
         self.told.append((channel.name, to, text.title, text.body))

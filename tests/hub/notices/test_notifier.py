@@ -153,6 +153,33 @@ async def test_a_channel_that_fails_is_tried_again_and_the_next_is_called_at_onc
     }
 
 
+async def test_a_gateway_that_hangs_holds_up_no_other_channel(scene):
+    names = [f"person{n}" for n in range(30)]
+    contacts = "".join(f'[[contact]]\nperson = "{it}"\nby = {{ sms = "1380{n}" }}\n' for n, it in enumerate(names))
+    it = scene(
+        f"""
+[[route]]
+name = "all"
+rules = ["sump high"]
+steps = [
+    {{ after = "0 s", tell = {[f"person:{name}" for name in names]} }},
+    {{ after = "5 min", tell = ["person:li.na"], by = ["mail"] }},
+]
+[[route]]
+name = "group"
+severity = ["low"]
+steps = [{{ after = "0 s", tell = ["channel:group"] }}]
+""",
+        CHANNELS + contacts,
+    )
+    it.hanging.add("sms")
+    it.rings()
+    await it.after(30)
+    it.rings("another", Severity.LOW)
+    assert await it.after(15) == [GROUP]
+    assert await it.after(180) == [("mail", "li.na@county.example")], "all thirty have failed once"
+
+
 async def test_what_cannot_be_delivered_is_given_up_and_said(scene):
     it = scene('[[route]]\nname = "all"\nsteps = [{ after = "0 s", tell = ["person:wang.min"] }]')
     it.broken["sms"] = "401 Unauthorized"
