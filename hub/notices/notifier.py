@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -84,6 +84,7 @@ class Notifier:
         self._escalation = Escalation(self._routes_of)
         self._reach: dict[tuple[str, str, int], _Reach] = {}
         self._read_at = float("-inf")
+        self._began = clock.now(), clock.monotonic()
         self.postbox = Postbox(plan, clock, send, self._write, self._calls, self._done, self._trouble)
 
     def heard(self, alarm: Alarm) -> None:
@@ -102,14 +103,14 @@ class Notifier:
 
     def look(self) -> None:
         """What is due now."""
-        now = self._clock.now()
+        steady = self._steady()
         while self._heard:
-            self._end(self._escalation.heard(self._heard.popleft(), now))
-        for ended in self._escalation.over(now):
+            self._end(self._escalation.heard(self._heard.popleft(), steady))
+        for ended in self._escalation.over(steady):
             self._end(ended)
-        for due in self._escalation.due(now):
-            self._tell(due, now)
-        self.postbox.look(now)
+        for due in self._escalation.due(steady):
+            self._tell(due)
+        self.postbox.look()
 
     def now(self) -> datetime:
         return self._clock.now()
@@ -136,14 +137,19 @@ class Notifier:
         device = self._house.device(alarm.device)
         return [] if device is None else self.plan.routes_of(alarm, device, self._sight.lies_in)
 
-    def _tell(self, due: Due, now: datetime) -> None:
+    def _steady(self) -> datetime:
+        """A time that passes as it should: that the wall clock is set puts off no step, and brings none forward."""
+        began, monotonic = self._began
+        return began + timedelta(seconds=self._clock.monotonic() - monotonic)
+
+    def _tell(self, due: Due) -> None:
         alarm = due.alarm
         device = self._house.device(alarm.device)
         if device is None:
             return
         meant = self.plan.meant(
             due.step,
-            now,
+            self._clock.now(),
             lambda role: holders_of(role, device, self.people, self._sight.lies_in),
             {it.name for it in self.people if it.disabled},
         )
@@ -154,7 +160,7 @@ class Notifier:
         if not meant.targets:
             if not meant.unreachable:
                 self._done(Target(""), item, Outcome.NOBODY, 0, "nobody is on duty or has the role")
-            self._escalation.hurry(alarm.id, due.route.name, now)
+            self._escalation.hurry(alarm.id, due.route.name, self._steady())
             return
         self._escalation.told(due, meant.targets)
         self._reach[alarm.id, due.route.name, due.number] = _Reach(set(meant.targets))
@@ -181,7 +187,7 @@ class Notifier:
                 continue
             reach.missing.discard(target)
             if not reach.missing and not reach.hurried:
-                reach.hurried = self._escalation.hurry(it.alarm.id, it.route, self._clock.now())
+                reach.hurried = self._escalation.hurry(it.alarm.id, it.route, self._steady())
 
     def _done(self, target: Target, it: Item, outcome: Outcome, tries: int, why: str) -> None:
         if outcome is Outcome.SENT:
@@ -244,7 +250,7 @@ class Notifier:
             if target is not None and says["outcome"] == Outcome.SENT:
                 there.append(target)
         self._heard.clear()  # what was heard until now is part of what stands
-        now = self._clock.now()
         await self._read_people()
-        for due in self._escalation.restore(self._house.alarms(), steps, told, now):
-            self._tell(due, now)
+        self._began = self._clock.now(), self._clock.monotonic()
+        for due in self._escalation.restore(self._house.alarms(), steps, told, self._steady()):
+            self._tell(due)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from enum import StrEnum
+from math import inf
 
 from msgspec import Struct, field
 
@@ -42,8 +43,8 @@ class Box(Struct):
     """What waits for one receiver."""
 
     target: Target
-    waiting: list[tuple[datetime, Item]] = field(default_factory=list)  # since when
-    sent_at: datetime | None = None
+    waiting: list[tuple[float, Item]] = field(default_factory=list)  # since when, monotonic
+    sent: float = -inf  # monotonic
     busy: bool = False
     quiet: set[str] = field(default_factory=set)  # alarms that wait for the morning, and of which that is written
 
@@ -100,22 +101,23 @@ class Postbox:
             box.quiet.discard(item.alarm.id)
             if before:
                 return  # they were not told that it called: nor need they be that it is over
-        box.waiting.append((self._clock.now(), item))
+        box.waiting.append((self._clock.monotonic(), item))
         if len(box.waiting) > MOST_WAITING:
             least = max(it.alarm.severity for _, it in box.waiting)
             n = next(n for n, (_, it) in enumerate(box.waiting) if it.alarm.severity == least)
             _, gone = box.waiting.pop(n)
             self._done(target, gone, Outcome.DROPPED, 0, f"{MOST_WAITING} alarms wait for this receiver")
 
-    def look(self, now: datetime) -> None:
+    def look(self) -> None:
         """Send what is due. Called again and again."""
         for box in self._boxes.values():
             if box.waiting and not box.busy:
-                self._look_into(box, now)
+                self._look_into(box)
 
-    def _look_into(self, box: Box, now: datetime) -> None:
-        ready: list[tuple[datetime, Item]] = []
-        kept: list[tuple[datetime, Item]] = []
+    def _look_into(self, box: Box) -> None:
+        now_s, now = self._clock.monotonic(), self._clock.now()
+        ready: list[tuple[float, Item]] = []
+        kept: list[tuple[float, Item]] = []
         for at, it in box.waiting:
             if it.about is About.ENDED or self._calls(it.alarm.id):
                 (kept if self._is_quiet(box, it, now) else ready).append((at, it))
@@ -124,9 +126,7 @@ class Postbox:
             return
         urgent = any(it.alarm.severity is Severity.URGENT and it.about is not About.ENDED for _, it in ready)
         gather_s, gap_s = (GATHER_URGENT_S, GAP_URGENT_S) if urgent else (GATHER_S, GAP_S)
-        if (now - min(at for at, _ in ready)).total_seconds() < gather_s:
-            return
-        if box.sent_at is not None and (now - box.sent_at).total_seconds() < gap_s:
+        if now_s - min(at for at, _ in ready) < gather_s or now_s - box.sent < gap_s:
             return
         items = [it for _, it in ready]
         box.waiting = kept
@@ -161,11 +161,11 @@ class Postbox:
                 if tries == 1:
                     self._trouble(target, items)
         finally:
-            box.busy, box.sent_at = False, self._clock.now()
+            box.busy, box.sent = False, self._clock.monotonic()
         if why:
             state.failed += 1
         else:
-            state.sent, state.sent_at = state.sent + 1, box.sent_at
+            state.sent, state.sent_at = state.sent + 1, self._clock.now()
         for it in items:
             self._done(target, it, Outcome.FAILED if why else Outcome.SENT, tries, why)
 
