@@ -4,6 +4,7 @@
     devices/*.toml      [[area]] and [[device]]
     profiles/*.toml     makes and models of this site (read by the drivers)
     rules/*.toml        rules of this site (read by rules/load.py)
+    notify.toml         who is told of alarms (read by hub/notices/file.py)
     data/               what the hub writes
 
 A mistake is one line: file › place › what is wrong. What to write instead.
