@@ -24,7 +24,6 @@ PAGES = {
     "/alarms/kpis": "[data-testid=kpis]",
     f"/point/{STATION}/inlet.level?span=15m": "[data-testid=trend][data-ready=true] canvas",
     f"/point/{STATION}/station.mode": "[data-testid=trend][data-ready=true] canvas",
-    "/rules?rule=sump+high-high": "[data-testid=story]",
     f"/rules?rule=sump+high-high&device={STATION}": "[data-testid=stands]",
     "/notices": "[data-testid=notices], [data-state=empty]",
     "/system": "h1",
