@@ -35,6 +35,7 @@ from rules.load import load_rules
 from rules.replay import Change, Difference, Occurrence, Player, Sleep, compare
 from rules.rule import Rule
 from rules.story import play_all
+from rules.window import MAX_WINDOW_S
 
 WARM_UP_S = 3600.0  # before the time that is asked for: holds and windows are as they were then
 MOST_LISTED = 200  # differences, without --all
@@ -204,7 +205,7 @@ def replay(args: Namespace, site: Site, rules: Iterable[Rule]) -> int:
 
 async def _play(site: Site, sets: Sequence[Iterable[Rule]], fleet: Fleet, period: Period) -> Played:
     history = _history(site)
-    asleep = await nights(history, period.start - timedelta(days=1), period.end)
+    asleep = await nights(history, period.start - timedelta(seconds=MAX_WINDOW_S), period.end)
     told = _progress(len(fleet))
     return await play(sets, fleet, history, period.zone, period.start, period.end, asleep, told)
 
