@@ -104,6 +104,9 @@ class Notifier:
     def look(self) -> None:
         """What is due now."""
         steady = self._steady()
+        if self.unheard:
+            log.error("nobody was told of %d changes of alarms: too many came at once", self.unheard)
+            self.unheard = 0
         while self._heard:
             self._end(self._escalation.heard(self._heard.popleft(), steady))
         for ended in self._escalation.over(steady):

@@ -134,9 +134,6 @@ class Plan(Struct, frozen=True):
             and (not it.areas or lies_in(device.area, it.areas))
         ]
 
-    def route(self, name: str) -> Route | None:
-        return next((it for it in self.routes if it.name == name), None)
-
     def on_duty(self, shift: str, at: datetime) -> list[str]:
         """Who has this shift now, those that stand in for somebody among them."""
         found = self.shifts[shift].on_duty(at, self.zone)

@@ -107,6 +107,8 @@ class Postbox:
             n = next(n for n, (_, it) in enumerate(box.waiting) if it.alarm.severity == least)
             _, gone = box.waiting.pop(n)
             self._done(target, gone, Outcome.DROPPED, 0, f"{MOST_WAITING} alarms wait for this receiver")
+        if box.busy and self.channels[target.channel].why:  # it waits behind one that could not be delivered
+            self._trouble(target, [item])
 
     def look(self) -> None:
         """Send what is due. Called again and again."""

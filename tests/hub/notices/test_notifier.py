@@ -190,6 +190,16 @@ steps = [{{ after = "0 s", tell = ["channel:group"] }}]
     assert await it.after(180) == [("mail", "li.na@county.example")], "all thirty have failed once"
 
 
+async def test_an_alarm_behind_one_that_cannot_be_delivered_calls_the_next_at_once_too(scene):
+    it = scene('[[route]]\nname = "all"\nsteps = [{ after = "0 s", tell = ["person:wang.min"] },'
+               ' { after = "30 min", tell = ["channel:group"] }]')  # fmt: skip
+    it.broken["sms"] = "no credit"
+    it.rings("first")
+    assert await it.after(8) == [GROUP]
+    it.rings("second")
+    assert await it.after(15) == [GROUP], "its own SMS would be tried in minutes"
+
+
 async def test_what_cannot_be_delivered_is_given_up_and_said(scene):
     it = scene('[[route]]\nname = "all"\nsteps = [{ after = "0 s", tell = ["person:wang.min"] }]')
     it.broken["sms"] = "401 Unauthorized"
